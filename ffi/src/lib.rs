@@ -1,0 +1,18 @@
+//! The kernel's interfaces as safe Rust.
+//!
+//! This is the ground floor, and the only crate where `unsafe` may stand. What
+//! it holds is small and each piece has one proof:
+//!
+//! - [`buffer`]: page-aligned memory that is allocated once, and lent out as
+//!   whole [`Buffer`](buffer::Buffer)s or as disjoint
+//!   [`Span`](buffer::Span)s of one. Whoever holds a span is the only one who
+//!   can touch its bytes, so the kernel may fill many spans of one buffer at a
+//!   time while a thread writes into others.
+//! - [`ring`]: an io_uring that *owns* what is in flight. A read takes the file
+//!   and the span, and gives them back with the result; nothing can free or
+//!   look at the memory before.
+//!
+//! Nothing here knows tapes, SCSI or archives.
+
+pub mod buffer;
+pub mod ring;

@@ -1,0 +1,6 @@
+//! To be written.
+#![forbid(unsafe_code)]
+pub mod cdb;
+pub mod sense;
+pub mod status;
+pub mod transport;
