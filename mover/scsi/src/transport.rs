@@ -91,7 +91,11 @@ pub struct Outcome {
 impl Outcome {
     /// GOOD, nothing to say.
     pub fn good() -> Outcome {
-        Outcome { status: Ok(Status::Good), sense: None, residual: 0 }
+        Outcome {
+            status: Ok(Status::Good),
+            sense: None,
+            residual: 0,
+        }
     }
 }
 

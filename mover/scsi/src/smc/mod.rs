@@ -1,0 +1,3 @@
+//! SMC-3: medium changers.
+pub mod motion;
+pub mod opcode;

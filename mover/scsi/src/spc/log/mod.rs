@@ -1,0 +1,3 @@
+//! Log pages.
+mod cdb;
+pub use cdb::{LogSelect, LogSense};
