@@ -1,3 +1,4 @@
 //! SMC-3: medium changers.
+pub mod mode;
 pub mod motion;
 pub mod opcode;

@@ -1,5 +1,8 @@
 //! SPC-5: what all devices have in common.
 pub mod basic;
+pub mod inquiry;
 pub mod log;
 pub mod mode;
 pub mod opcode;
+pub mod report_supported_operation_codes;
+pub mod vpd;

@@ -1,5 +1,6 @@
 //! SSC-5: sequential-access devices.
 pub mod medium;
+pub mod mode;
 pub mod motion;
 pub mod opcode;
 pub mod read_block_limits;
