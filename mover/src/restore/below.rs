@@ -132,8 +132,14 @@ impl Below {
         let fd = open_directory(parent, name, OFlags::PATH)
             .map_err(Error::io(path, Step::OpenDirectory))?;
         let stat = rustix::fs::fstat(&fd).map_err(Error::io(path, Step::Look))?;
+        let node = Node::Path(fd.as_fd());
         if parent.has_default_acl {
-            Node::Path(fd.as_fd()).remove_acls();
+            node.remove_acls();
+        }
+        // A default ACL or a strange umask can close it even to its owner.
+        if stat.st_mode & 0o777 != 0o700 {
+            node.set_mode(0o700)
+                .map_err(Error::io(path, Step::CreateDirectory))?;
         }
         self.created.insert(FileId::of(&stat));
         Ok(())
@@ -142,23 +148,6 @@ impl Below {
     /// Whether this run made the directory.
     pub(super) fn created(&self, directory: &Stat) -> bool {
         self.created.contains(&FileId::of(directory))
-    }
-
-    /// Forgets what was known of `path` and below, since something else
-    /// stands there now.
-    pub(super) fn forget(&mut self, path: &MemberPath) {
-        let depth = path.components().count();
-        let mut names = self.levels.iter().zip(path.components());
-        if self.levels.len() >= depth && names.all(|(level, name)| *level.name == *name) {
-            self.levels.truncate(depth - 1);
-            if self
-                .levels
-                .last()
-                .is_some_and(|level| level.directory.is_none())
-            {
-                self.levels.clear();
-            }
-        }
     }
 
     fn here(&self) -> &Parent {

@@ -138,10 +138,6 @@ impl NewFile {
         place(self.temporary, &self.path, self.replace).map(|placed| placed.map(|()| applied))
     }
 
-    pub(super) fn member_path(&self) -> &MemberPath {
-        &self.path
-    }
-
     fn malformed(&self, why: &'static str) -> Error {
         Error::Malformed {
             path: self.path.bytes().to_vec(),

@@ -9,7 +9,8 @@
 //! 4. **mode**;
 //! 5. **ACLs**: a change of mode rewrites the ACL's mask, and the archive's
 //!    mode holds the true group bits;
-//! 6. **times**, last, since every step but the last sets them to now.
+//! 6. **times**, after the data at the least; last, so that nothing follows
+//!    which some file system could take for a modification.
 //!
 //! Then the file is looked at once more: a file system may take a value and
 //! keep another (a coarser time, a mode without set-group-id), and what
@@ -119,6 +120,11 @@ impl Attributes {
         let kind = before.map(|stat| FileType::from_raw_mode(stat.st_mode));
         if origin != Origin::Bare {
             node.remove_acls();
+        }
+        if origin == Origin::Inheriting && kind != Some(FileType::Symlink) {
+            // What was handed down may deny even its owner the next step. If
+            // this is refused, so is the mode proper, and that is said.
+            let _ = node.set_mode(0o600);
         }
         applying.xattrs(origin);
         if kind != Some(FileType::Symlink) {

@@ -139,9 +139,8 @@ impl Target {
     /// [`Error::Short`] if data is missing, or why it cannot be put in place.
     /// The file is removed then.
     pub fn end(&mut self, file: NewFile) -> Result<Outcome, Error> {
-        let path = file.member_path().clone();
         let applied = file.finish(self.options.owners)?;
-        Ok(self.placed(&path, applied))
+        Ok(self.placed(applied))
     }
 
     /// Gives up a file whose data cannot be had; nothing of it is left.
@@ -193,7 +192,7 @@ impl Target {
         self.make_way(&parent, existing.as_ref(), &path)?;
         let replace = self.options.overwrite.replace(existing.as_ref(), &path)?;
         let applied = special::restore(member, &parent, &path, replace, self.options.owners)?;
-        Ok(self.placed(&path, applied))
+        Ok(self.placed(applied))
     }
 
     fn hard_link(
@@ -243,7 +242,7 @@ impl Target {
             id: None,
             owner_left: false,
         };
-        Ok(self.placed(&path, linked.map(done)))
+        Ok(self.placed(linked.map(done)))
     }
 
     fn directory(&mut self, member: &Member, path: MemberPath) -> Result<Outcome, Error> {
@@ -299,9 +298,7 @@ impl Target {
         Ok(())
     }
 
-    fn placed(&mut self, path: &MemberPath, applied: Result<Applied, Skip>) -> Outcome {
-        // Whatever was known of this path and below is no longer so.
-        self.below.forget(path);
+    fn placed(&mut self, applied: Result<Applied, Skip>) -> Outcome {
         match applied {
             Ok(applied) => {
                 self.restored.extend(applied.id);

@@ -1,4 +1,4 @@
-//! The restore target as its caller sees it, checked with plain `std` calls
+//! The restore target as its caller sees it, checked with plain system calls
 //! against the file system, never through the code under test.
 
 mod escapes;
@@ -127,12 +127,12 @@ impl Room {
 
     /// Ends the restore, which must give no warning.
     #[track_caller]
-    fn finish(self) -> (Room2, Counts) {
+    fn finish(self) -> (Finished, Counts) {
         let mut warnings = Vec::new();
         let counts = self.target.finish(&mut |warning| warnings.push(warning));
         assert_none(&warnings);
         (
-            Room2 {
+            Finished {
                 _outer: self._outer,
                 dir: self.dir,
             },
@@ -165,7 +165,7 @@ impl Room {
 }
 
 /// What is left of a room when the restore has ended.
-struct Room2 {
+struct Finished {
     _outer: TempDir,
     dir: PathBuf,
 }

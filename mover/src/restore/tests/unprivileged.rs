@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use longhaul_format::acl::Acl;
+
 use super::super::What;
 use super::*;
 
@@ -243,4 +245,87 @@ fn a_directory_of_somebody_else_is_an_error_that_names_it() {
         )
         .is_err()
     );
+}
+
+#[test]
+fn attributes_come_back_on_files_that_their_owner_may_not_write() {
+    if !is_user("attributes_come_back_on_files_that_their_owner_may_not_write") {
+        return;
+    }
+    let mut room = Room::new(Overwrite::Never);
+    if !keeps_user_attributes(&room.dir) {
+        return;
+    }
+    let xattrs = vec![(b"user.a".to_vec(), b"value".to_vec())];
+    room.put_whole(
+        &Member {
+            mode: 0o400,
+            xattrs: xattrs.clone(),
+            ..file("a", 0)
+        },
+        b"",
+    );
+    room.put_whole(
+        &Member {
+            mode: 0o500,
+            xattrs,
+            ..directory("d/")
+        },
+        b"",
+    );
+    let (room, _) = room.finish();
+    for name in ["a", "d"] {
+        assert_eq!(
+            xattr(&room.dir.join(name), "user.a").as_deref(),
+            Some(&b"value"[..])
+        );
+    }
+}
+
+#[test]
+fn a_default_acl_that_closes_what_is_made_does_not_stop_the_restore() {
+    if !is_user("a_default_acl_that_closes_what_is_made_does_not_stop_the_restore") {
+        return;
+    }
+    let closed = "user::---,group::---,other::---"
+        .parse::<Acl>()
+        .expect("an ACL")
+        .to_xattr();
+    let flags = rustix::fs::XattrFlags::empty();
+    let mut set = Ok(());
+    let mut room = Room::prepared(Overwrite::Never, |dir| {
+        set = rustix::fs::setxattr(dir, "system.posix_acl_default", &closed, flags);
+    });
+    if set.is_err() || !keeps_user_attributes(&room.dir) {
+        eprintln!("SKIPPED: no ACLs here: {set:?}");
+        return;
+    }
+    let xattrs = vec![(b"user.a".to_vec(), b"value".to_vec())];
+    room.put_whole(
+        &Member {
+            xattrs,
+            ..file("a", 4)
+        },
+        b"data",
+    );
+    room.put_whole(&directory("d/"), b"");
+    room.put_whole(&file("d/e/f", 4), b"data");
+    let (room, _) = room.finish();
+    assert_eq!(lstat(&room.dir.join("a")).mode() & 0o7777, 0o644);
+    assert_eq!(
+        xattr(&room.dir.join("a"), "user.a").as_deref(),
+        Some(&b"value"[..])
+    );
+    assert_eq!(
+        std::fs::read(room.dir.join("d/e/f")).expect("the file"),
+        b"data"
+    );
+}
+
+fn keeps_user_attributes(dir: &Path) -> bool {
+    let set = rustix::fs::setxattr(dir, "user.probe", b"", rustix::fs::XattrFlags::empty());
+    if let Err(error) = set {
+        eprintln!("SKIPPED: no user attributes here: {error}");
+    }
+    set.is_ok()
 }
