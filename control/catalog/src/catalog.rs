@@ -1,6 +1,6 @@
 //! The catalog: a folder, its database and its set files.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -39,17 +39,8 @@ impl Catalog {
                 .map_err(Error::io("create", folder))?;
         }
         // The switch to WAL and the first migration are not made to be done by
-        // two at a time. The lock ends with the file, at the end of this
-        // function or of the process.
-        let lock_path = dir.join("open.lock");
-        let lock = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&lock_path)
-            .map_err(Error::io("open", &lock_path))?;
-        lock.lock().map_err(Error::io("lock", &lock_path))?;
+        // two at a time.
+        let _lock = lock(dir)?;
         let database = Database::open(&dir.join("catalog.sqlite"))?;
         sweep(&sets)?;
         Ok(Catalog {
@@ -149,6 +140,8 @@ impl Catalog {
     /// # Errors
     /// [`Error::Io`] if it cannot be created.
     pub fn set_builder(&self, set: Uuid) -> Result<SetBuilder> {
+        // Nobody may sweep between the making of a file and its own lock.
+        let _lock = lock(&self.dir)?;
         SetBuilder::new(set, self.set_path(set))
     }
 
@@ -164,4 +157,19 @@ impl Catalog {
     fn set_path(&self, set: Uuid) -> PathBuf {
         self.dir.join("sets").join(format!("{set}.paths"))
     }
+}
+
+/// Keeps other processes from opening the catalog, and from sweeping its
+/// folder, as long as the file lives. Held for moments only.
+fn lock(dir: &Path) -> Result<File> {
+    let path = dir.join("open.lock");
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(Error::io("open", &path))?;
+    file.lock().map_err(Error::io("lock", &path))?;
+    Ok(file)
 }

@@ -5,7 +5,8 @@
 //! ```text
 //! DIR/catalog.sqlite        volumes and backup sets: few rows, changed often
 //! DIR/sets/<UUID>.paths     one file a set: millions of rows, never changed
-//! DIR/open.lock             held for the moment in which a process opens it
+//! DIR/open.lock             held for the moments in which a process opens the
+//!                           catalog, or begins a file
 //! ```
 //!
 //! **Volumes and sets** are [`Volume`] and [`SetRecord`] in SQLite, in WAL mode
