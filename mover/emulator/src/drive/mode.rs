@@ -1,0 +1,182 @@
+//! MODE SENSE and MODE SELECT, both sizes (SPC-5 6.11 to 6.14).
+
+use longhaul_scsi::sense::{Sense, SenseKey};
+use longhaul_scsi::spc::opcode as spc;
+
+use super::bytes::{be16, be24};
+use super::mode_pages::{MEDIUM_TYPE, Mode, PAGES, Page};
+use super::response::{Checked, invalid_cdb, invalid_parameter, list_length};
+use super::{Command, DENSITY, Drive, nexus};
+use crate::medium::BLOCK_BYTES_MAX;
+
+const DESCRIPTOR_BYTES: usize = 8;
+const ALL_PAGES: u8 = 0x3f;
+const ALL_SUBPAGES: u8 = 0xff;
+/// DENSITY CODE: no change.
+const SAME_DENSITY: u8 = 0x7f;
+const WRITE_PROTECTED: u8 = 0x80;
+
+impl Drive {
+    pub(super) fn mode_sense(&mut self, command: &mut Command<'_>) -> Checked<usize> {
+        const DBD: u8 = 0x08;
+        let six = command.cdb[0] == spc::MODE_SENSE_6;
+        let allocation = usize::from(if six {
+            command.cdb[4].into()
+        } else {
+            be16(&command.cdb[7..])
+        });
+        let pages = self.pages_asked(command.cdb[2], command.cdb[3])?;
+        let descriptor = if command.cdb[1] & DBD != 0 {
+            Vec::new()
+        } else {
+            self.descriptor()
+        };
+        let medium_type = if self.loaded { MEDIUM_TYPE } else { 0 };
+        let (specific, length) = (self.device_specific(), descriptor.len() as u8);
+        let rest = descriptor.len() + pages.len();
+        let mut reply = if six {
+            vec![(rest + 3) as u8, medium_type, specific, length]
+        } else {
+            let [high, low] = ((rest + 6) as u16).to_be_bytes();
+            vec![high, low, medium_type, specific, 0, 0, 0, length]
+        };
+        reply.extend(descriptor);
+        reply.extend(pages);
+        Ok(command.reply(&reply, allocation))
+    }
+
+    fn device_specific(&self) -> u8 {
+        let protected = self.loaded && self.medium.as_ref().is_some_and(|m| m.write_protected());
+        (if protected { WRITE_PROTECTED } else { 0 }) | u8::from(self.mode.buffered) << 4
+    }
+
+    fn descriptor(&self) -> Vec<u8> {
+        let density = if self.loaded { DENSITY } else { 0 };
+        let mut descriptor = vec![density, 0, 0, 0];
+        descriptor.extend(self.mode.block_length.to_be_bytes());
+        descriptor
+    }
+
+    /// The bytes of the pages that PAGE CODE and SUBPAGE CODE name.
+    fn pages_asked(&self, control: u8, subpage: u8) -> Checked<Vec<u8>> {
+        let code = control & 0x3f;
+        let wanted = |page: &Page| {
+            (code == ALL_PAGES || code == page.code)
+                && (subpage == page.subpage || subpage == ALL_SUBPAGES)
+        };
+        // All pages with subpage 0 are the pages without one.
+        let mut bytes = Vec::new();
+        for (index, page) in PAGES.iter().enumerate().filter(|(_, page)| wanted(page)) {
+            match control >> 6 {
+                0 => bytes.extend(self.mode.page(index)),
+                1 => bytes.extend(page.changeable),
+                2 => bytes.extend(page.default),
+                _ => return Err(Sense::new(SenseKey::IllegalRequest, 0x39, 0x00).into()),
+            }
+        }
+        // Page 0 with no subpage asks for the descriptor alone.
+        if bytes.is_empty() && (code, subpage) != (0, 0) {
+            return Err(invalid_cdb(if subpage == 0 { 2 } else { 3 }).into());
+        }
+        Ok(bytes)
+    }
+
+    pub(super) fn mode_select(&mut self, command: &mut Command<'_>) -> Checked<usize> {
+        const SP: u8 = 0x01;
+        const PF: u8 = 0x10;
+        let six = command.cdb[0] == spc::MODE_SELECT_6;
+        let length = usize::from(if six {
+            command.cdb[4].into()
+        } else {
+            be16(&command.cdb[7..])
+        });
+        if command.cdb[1] & SP != 0 {
+            return Err(invalid_cdb(1).into());
+        }
+        if length == 0 {
+            return Ok(0);
+        }
+        let list = command.out.get(..length).ok_or_else(list_length)?;
+        let mut mode = self.mode.clone();
+        let pages = header(&mut mode, list, six)?;
+        if pages < list.len() && command.cdb[1] & PF == 0 {
+            return Err(invalid_cdb(1).into());
+        }
+        set_pages(&mut mode, list, pages)?;
+        if mode.buffered != self.mode.buffered {
+            self.synchronise()?;
+        }
+        if mode != self.mode {
+            self.mode = mode;
+            self.sessions
+                .attend_others(command.nexus, nexus::MODE_CHANGED);
+        }
+        Ok(length)
+    }
+}
+
+/// Takes header and block descriptor. Returns where the pages begin.
+fn header(mode: &mut Mode, list: &[u8], six: bool) -> Checked<usize> {
+    let bytes = if six { 4 } else { 8 };
+    if list.len() < bytes {
+        return Err(list_length().into());
+    }
+    let (specific, descriptor) = if six {
+        (2, list[3].into())
+    } else {
+        (3, be16(&list[6..]))
+    };
+    match list[specific] >> 4 & 0x07 {
+        buffered @ (0 | 1) => mode.buffered = buffered == 1,
+        _ => return Err(invalid_parameter(specific).into()),
+    }
+    match usize::from(descriptor) {
+        0 => Ok(bytes),
+        DESCRIPTOR_BYTES if list.len() >= bytes + DESCRIPTOR_BYTES => {
+            block_descriptor(mode, &list[bytes..], bytes)?;
+            Ok(bytes + DESCRIPTOR_BYTES)
+        }
+        DESCRIPTOR_BYTES => Err(list_length().into()),
+        _ => Err(invalid_parameter(bytes - 1).into()),
+    }
+}
+
+fn block_descriptor(mode: &mut Mode, descriptor: &[u8], at: usize) -> Checked<()> {
+    if ![0, DENSITY, SAME_DENSITY].contains(&descriptor[0]) {
+        return Err(invalid_parameter(at).into());
+    }
+    let block_length = be24(&descriptor[5..]);
+    if block_length > BLOCK_BYTES_MAX {
+        return Err(invalid_parameter(at + 5).into());
+    }
+    mode.block_length = block_length;
+    Ok(())
+}
+
+fn set_pages(mode: &mut Mode, list: &[u8], start: usize) -> Checked<()> {
+    const SPF: u8 = 0x40;
+    let mut at = start;
+    while at < list.len() {
+        let rest = &list[at..];
+        let code = rest[0] & 0x3f;
+        let subpage = if rest[0] & SPF == 0 {
+            0
+        } else {
+            *rest.get(1).ok_or_else(list_length)?
+        };
+        let found = PAGES
+            .iter()
+            .position(|page| (page.code, page.subpage) == (code, subpage));
+        let index = found.ok_or_else(|| invalid_parameter(at))?;
+        let page = &PAGES[index];
+        let bytes = rest.get(..page.default.len()).ok_or_else(list_length)?;
+        let header = page.header_bytes();
+        if bytes[1..header] != page.default[1..header] {
+            return Err(invalid_parameter(at + 1).into());
+        }
+        mode.set_page(index, bytes)
+            .map_err(|byte| invalid_parameter(at + byte))?;
+        at += bytes.len();
+    }
+    Ok(())
+}
