@@ -147,11 +147,10 @@ impl Layout {
     /// to be dropped.
     pub fn resume(record_bytes: u64, at: u64) -> Result<Layout, LayoutError> {
         let mut layout = Layout::new(record_bytes)?;
-        layout.at = at;
-        let lone_block = layout.gap(at) == BLOCK_BYTES;
-        if !at.is_multiple_of(BLOCK_BYTES) || lone_block || at > STREAM_MAX {
+        if !at.is_multiple_of(BLOCK_BYTES) || at > STREAM_MAX || layout.gap(at) == BLOCK_BYTES {
             return Err(LayoutError::Position { at });
         }
+        layout.at = at;
         // Before a boundary there may be the pad of the member that is dropped.
         layout.after_global = at <= layout.head_bytes() || at.is_multiple_of(record_bytes);
         Ok(layout)
