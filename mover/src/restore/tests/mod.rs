@@ -1,6 +1,7 @@
 //! The restore target as its caller sees it, checked with plain system calls
 //! against the file system, never through the code under test.
 
+mod acls;
 mod escapes;
 mod links;
 mod metadata;
@@ -221,4 +222,15 @@ fn xattr(path: &Path, name: &str) -> Option<Vec<u8>> {
     let len = rustix::fs::lgetxattr(path, name, &mut value[..]).ok()?;
     value.truncate(len);
     Some(value)
+}
+
+/// Whether this file system keeps what the test is about; says so if not.
+fn keeps(test: &str, name: &str, value: &[u8]) -> bool {
+    let dir = tempfile::tempdir().expect("a directory");
+    let flags = rustix::fs::XattrFlags::empty();
+    let set = rustix::fs::setxattr(dir.path(), name, value, flags);
+    if let Err(error) = set {
+        eprintln!("SKIPPED {test}: {name} cannot be set here: {error}");
+    }
+    set.is_ok()
 }
