@@ -2,3 +2,4 @@
 pub mod mode;
 pub mod motion;
 pub mod opcode;
+pub mod read_element_status;

@@ -7,4 +7,5 @@ pub mod mode;
 pub mod opcode;
 pub mod persistent_reserve;
 pub mod report_supported_operation_codes;
+pub mod security_protocol;
 pub mod vpd;

@@ -1,4 +1,5 @@
 //! SSC-5: sequential-access devices.
+pub mod log;
 pub mod medium;
 pub mod mode;
 pub mod motion;
