@@ -1,93 +1,13 @@
 //! READ ATTRIBUTE and WRITE ATTRIBUTE (SPC-5 6.18, 6.49, 7.4): what the chip in
 //! a cartridge says, the medium auxiliary memory (MAM).
 
+pub mod id;
+
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::opcode;
 use crate::cdb::{bit, command, is_set};
 use crate::wire::{ParseError, Reader, U16, U32, number, padded, text};
-
-/// Attribute identifiers (SPC-5 7.4.2).
-pub mod id {
-    /// REMAINING CAPACITY IN PARTITION, MiB
-    pub const REMAINING_CAPACITY: u16 = 0x0000;
-    /// MAXIMUM CAPACITY IN PARTITION, MiB
-    pub const MAXIMUM_CAPACITY: u16 = 0x0001;
-    /// TAPEALERT FLAGS
-    pub const TAPEALERT_FLAGS: u16 = 0x0002;
-    /// LOAD COUNT
-    pub const LOAD_COUNT: u16 = 0x0003;
-    /// MAM SPACE REMAINING, bytes
-    pub const MAM_SPACE_REMAINING: u16 = 0x0004;
-    /// ASSIGNING ORGANIZATION
-    pub const ASSIGNING_ORGANIZATION: u16 = 0x0005;
-    /// FORMATTED DENSITY CODE
-    pub const FORMATTED_DENSITY_CODE: u16 = 0x0006;
-    /// INITIALIZATION COUNT
-    pub const INITIALIZATION_COUNT: u16 = 0x0007;
-    /// VOLUME IDENTIFIER
-    pub const VOLUME_IDENTIFIER: u16 = 0x0008;
-    /// VOLUME CHANGE REFERENCE: changes whenever somebody writes.
-    pub const VOLUME_CHANGE_REFERENCE: u16 = 0x0009;
-    /// DEVICE VENDOR/SERIAL NUMBER AT LAST LOAD
-    pub const DEVICE_AT_LAST_LOAD: u16 = 0x020a;
-    /// TOTAL MBYTES WRITTEN IN MEDIUM LIFE, MiB
-    pub const TOTAL_WRITTEN: u16 = 0x0220;
-    /// TOTAL MBYTES READ IN MEDIUM LIFE, MiB
-    pub const TOTAL_READ: u16 = 0x0221;
-    /// LOGICAL POSITION OF FIRST ENCRYPTED BLOCK
-    pub const FIRST_ENCRYPTED_BLOCK: u16 = 0x0224;
-    /// MEDIUM MANUFACTURER
-    pub const MEDIUM_MANUFACTURER: u16 = 0x0400;
-    /// MEDIUM SERIAL NUMBER
-    pub const MEDIUM_SERIAL_NUMBER: u16 = 0x0401;
-    /// MEDIUM LENGTH, metres
-    pub const MEDIUM_LENGTH: u16 = 0x0402;
-    /// MEDIUM WIDTH, tenths of a millimetre
-    pub const MEDIUM_WIDTH: u16 = 0x0403;
-    /// ASSIGNING ORGANIZATION of the medium
-    pub const MEDIUM_ORGANIZATION: u16 = 0x0404;
-    /// MEDIUM DENSITY CODE
-    pub const MEDIUM_DENSITY_CODE: u16 = 0x0405;
-    /// MEDIUM MANUFACTURE DATE
-    pub const MEDIUM_MANUFACTURE_DATE: u16 = 0x0406;
-    /// MAM CAPACITY, bytes
-    pub const MAM_CAPACITY: u16 = 0x0407;
-    /// MEDIUM TYPE: 00h data, 01h cleaning, 80h WORM
-    pub const MEDIUM_TYPE: u16 = 0x0408;
-    /// MEDIUM TYPE INFORMATION
-    pub const MEDIUM_TYPE_INFORMATION: u16 = 0x0409;
-    /// APPLICATION VENDOR
-    pub const APPLICATION_VENDOR: u16 = 0x0800;
-    /// APPLICATION NAME
-    pub const APPLICATION_NAME: u16 = 0x0801;
-    /// APPLICATION VERSION
-    pub const APPLICATION_VERSION: u16 = 0x0802;
-    /// USER MEDIUM TEXT LABEL
-    pub const USER_MEDIUM_TEXT_LABEL: u16 = 0x0803;
-    /// DATE AND TIME LAST WRITTEN, YYYYMMDDHHMM
-    pub const DATE_AND_TIME_LAST_WRITTEN: u16 = 0x0804;
-    /// TEXT LOCALIZATION IDENTIFIER: 81h is UTF-8
-    pub const TEXT_LOCALIZATION_IDENTIFIER: u16 = 0x0805;
-    /// BARCODE
-    pub const BARCODE: u16 = 0x0806;
-    /// OWNING HOST TEXTUAL NAME
-    pub const OWNING_HOST_TEXTUAL_NAME: u16 = 0x0807;
-    /// MEDIA POOL
-    pub const MEDIA_POOL: u16 = 0x0808;
-    /// PARTITION USER TEXT LABEL
-    pub const PARTITION_USER_TEXT_LABEL: u16 = 0x0809;
-    /// LOAD/UNLOAD AT PARTITION
-    pub const LOAD_UNLOAD_AT_PARTITION: u16 = 0x080a;
-    /// APPLICATION FORMAT VERSION
-    pub const APPLICATION_FORMAT_VERSION: u16 = 0x080b;
-    /// VOLUME COHERENCY INFORMATION
-    pub const VOLUME_COHERENCY_INFORMATION: u16 = 0x080c;
-    /// MEDIUM GLOBALLY UNIQUE IDENTIFIER
-    pub const MEDIUM_GLOBALLY_UNIQUE_IDENTIFIER: u16 = 0x0820;
-    /// VOLUME LOCKED (IBM and LTO)
-    pub const VOLUME_LOCKED: u16 = 0x1623;
-}
 
 /// What READ ATTRIBUTE asks for (SERVICE ACTION).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
