@@ -1,0 +1,172 @@
+//! `lh-mover backup`
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use longhaul_catalog::Catalog;
+use serde_json::json;
+
+use super::display::Display;
+use super::{CatalogArg, DriveArg, JsonArg, output};
+use crate::job::session::{Purpose, Session};
+use crate::job::{ExitStatus, JobError, adopt, backup, label};
+use crate::progress::Progress;
+use crate::source::{self, Roots};
+use crate::transport;
+
+/// Back directories up to the volume in the drive
+///
+/// Appends one set to the volume. The volume must have been labelled (see
+/// `lh-mover label`), and its last set must be finished. An emulated cartridge
+/// that does not exist is created and labelled first.
+#[derive(Args)]
+pub struct Backup {
+    #[command(flatten)]
+    drive: DriveArg,
+
+    /// Files and directories to back up
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+
+    /// Leave out what matches: a name at any depth (`*.o`), or, with a `/` in
+    /// it, a path from the root (`/home/*/.cache`); may be given more than once
+    #[arg(long, value_name = "PATTERN")]
+    exclude: Vec<String>,
+
+    /// Do not go into other file systems than those of the given paths
+    #[arg(long)]
+    one_file_system: bool,
+
+    /// Memory for data on its way to the drive, in MiB (8 to 8192)
+    #[arg(long, value_name = "MIB", default_value_t = backup::BUFFER_BYTES >> 20,
+          value_parser = clap::value_parser!(u64)
+              .range(backup::BUFFER_BYTES_MIN >> 20..=backup::BUFFER_BYTES_MAX >> 20))]
+    buffer_mib: u64,
+
+    #[command(flatten)]
+    catalog: CatalogArg,
+    #[command(flatten)]
+    json: JsonArg,
+}
+
+impl Backup {
+    pub(super) fn run(self, progress: &Arc<Progress>) -> Result<ExitStatus, JobError> {
+        let walk =
+            source::Options::new(&self.exclude, self.one_file_system).map_err(JobError::Usage)?;
+        let roots = Roots::find(&self.paths).map_err(|error| JobError::Usage(error.to_string()))?;
+        transport::parse(&self.drive.drive)?;
+        let catalog = Catalog::open(&self.catalog.dir()?)?;
+        self.create_missing_cartridge(&catalog)?;
+        let mut session = Session::open(&self.drive.drive, Purpose::Write)?;
+        let options = backup::Options {
+            paths: self.paths,
+            walk,
+            buffer_bytes: self.buffer_mib << 20,
+        };
+        let display = Display::start(progress);
+        estimate(&options, progress);
+        let result = backup::run(&mut session, &catalog, roots, &options, progress);
+        drop(display);
+        let done = result?;
+        session.release()?;
+        summary(&done, self.json.json)
+    }
+
+    /// An emulated cartridge that is not there is made, and labelled. One that
+    /// is there, blank or not, is left to `label`.
+    fn create_missing_cartridge(&self, catalog: &Catalog) -> Result<(), JobError> {
+        if !transport::create_if_missing(&self.drive.drive)? {
+            return Ok(());
+        }
+        let options = label::Options {
+            name: None,
+            record_bytes: longhaul_format::archive::RECORD_BYTES,
+            overwrite: None,
+        };
+        let labelled = label::in_drive(&self.drive.drive, &options)?;
+        adopt::labelled(catalog, &labelled)?;
+        eprintln!(
+            "{}: no such cartridge: created a blank one and labelled it as volume {}",
+            self.drive.drive, labelled.volume
+        );
+        Ok(())
+    }
+}
+
+/// For the bar's estimated end, on a terminal: how much there is.
+fn estimate(options: &backup::Options, progress: &Arc<Progress>) {
+    if !Display::wants_estimate() {
+        return;
+    }
+    let (paths, walk, progress) = (
+        options.paths.clone(),
+        options.walk.clone(),
+        Arc::downgrade(progress),
+    );
+    // If there is no thread for it, there is no estimate.
+    let _ = std::thread::Builder::new()
+        .name("lh-estimate".into())
+        .spawn(move || {
+            if let Ok(roots) = Roots::find(&paths) {
+                source::estimate(&roots, &walk, &progress);
+            }
+        });
+}
+
+fn summary(done: &backup::Done, as_json: bool) -> Result<ExitStatus, JobError> {
+    output::problems(&done.problems);
+    if let Some(why) = &done.not_in_catalog {
+        eprintln!(
+            "lh-mover: the set is complete on the tape, but not in the catalog: {why}; \
+             take it in with `lh-mover scan`"
+        );
+    }
+    if as_json {
+        output::json(&json!({
+            "set": done.set,
+            "number": done.number,
+            "volume": done.volume,
+            "files": done.totals.members,
+            "bytes": done.totals.bytes,
+            "tape_bytes": done.tape_bytes,
+            "first_block": done.first_block,
+            "position": done.end.block,
+            "elapsed_s": done.elapsed.as_secs_f64(),
+            "damaged": done.totals.damaged,
+            "errors": output::problems_json(&done.problems),
+            "in_catalog": done.not_in_catalog.is_none(),
+        }))?;
+    } else {
+        output::print(|out| {
+            writeln!(
+                out,
+                "set {} on volume {} ({})",
+                done.number, done.volume, done.set
+            )?;
+            writeln!(
+                out,
+                "  {} files, {} in {} ({})",
+                done.totals.members,
+                output::bytes(done.totals.bytes),
+                output::duration(done.elapsed),
+                output::rate(done.totals.bytes, done.elapsed)
+            )?;
+            writeln!(
+                out,
+                "  {} on tape, blocks {} to {}; the tape stands at block {}",
+                output::bytes(done.tape_bytes),
+                done.first_block,
+                done.end.block.saturating_sub(1),
+                done.end.block
+            )?;
+            writeln!(out, "  {} errors", done.problems.len())
+        })?;
+    }
+    let complete = done.problems.is_empty() && done.not_in_catalog.is_none();
+    Ok(if complete {
+        ExitStatus::Done
+    } else {
+        ExitStatus::Incomplete
+    })
+}

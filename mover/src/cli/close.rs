@@ -1,0 +1,78 @@
+//! `lh-mover close`
+
+use std::sync::Arc;
+
+use clap::Args;
+use longhaul_catalog::Catalog;
+use serde_json::json;
+
+use super::display::Display;
+use super::{CatalogArg, DriveArg, JsonArg, output};
+use crate::job::session::{Purpose, Session};
+use crate::job::{ExitStatus, JobError, close};
+use crate::progress::Progress;
+
+/// End the unfinished set at the end of the volume
+///
+/// Keeps all whole files of a backup that did not come to its end, and writes
+/// the archive's end and an index that is marked partial. The volume can then
+/// be appended to again.
+#[derive(Args)]
+pub struct Close {
+    #[command(flatten)]
+    drive: DriveArg,
+    #[command(flatten)]
+    catalog: CatalogArg,
+    #[command(flatten)]
+    json: JsonArg,
+}
+
+impl Close {
+    pub(super) fn run(self, progress: &Arc<Progress>) -> Result<ExitStatus, JobError> {
+        let catalog = Catalog::open(&self.catalog.dir()?)?;
+        let mut session = Session::open(&self.drive.drive, Purpose::Write)?;
+        let display = Display::start(progress);
+        let result = close::run(&mut session, &catalog, progress);
+        drop(display);
+        let closed = result?;
+        session.release()?;
+        if let Some(why) = &closed.not_in_catalog {
+            eprintln!("lh-mover: closed, but not in the catalog: {why}; use `lh-mover scan`");
+        }
+        if self.json.json {
+            output::json(&json!({
+                "set": closed.set,
+                "number": closed.number,
+                "volume": closed.volume,
+                "partial": !closed.whole,
+                "files": closed.totals.members,
+                "bytes": closed.totals.bytes,
+                "elapsed_s": closed.elapsed.as_secs_f64(),
+                "in_catalog": closed.not_in_catalog.is_none(),
+            }))?;
+        } else {
+            output::print(|out| {
+                writeln!(
+                    out,
+                    "closed set {} on volume {} ({}): {} files, {}{}",
+                    closed.number,
+                    closed.volume,
+                    closed.set,
+                    closed.totals.members,
+                    output::bytes(closed.totals.bytes),
+                    if closed.whole {
+                        ""
+                    } else {
+                        "; partial: the backup did not come to its end"
+                    }
+                )
+            })?;
+        }
+        let known = closed.not_in_catalog.is_none();
+        Ok(if known {
+            ExitStatus::Done
+        } else {
+            ExitStatus::Incomplete
+        })
+    }
+}

@@ -1,0 +1,75 @@
+//! `lh-mover verify`
+
+use std::sync::Arc;
+
+use clap::Args;
+use longhaul_catalog::Catalog;
+use serde_json::json;
+
+use super::display::Display;
+use super::{CatalogArg, DriveArg, JsonArg, output};
+use crate::job::adopt::{self, Choice};
+use crate::job::session::{Purpose, Session};
+use crate::job::{ExitStatus, JobError, verify};
+use crate::progress::Progress;
+
+/// Read a set back and compare every digest
+#[derive(Args)]
+pub struct Verify {
+    #[command(flatten)]
+    drive: DriveArg,
+
+    /// The set: its number on the volume, or its UUID [default: the newest]
+    #[arg(long, value_name = "SET")]
+    set: Option<Choice>,
+
+    #[command(flatten)]
+    catalog: CatalogArg,
+    #[command(flatten)]
+    json: JsonArg,
+}
+
+impl Verify {
+    pub(super) fn run(self, progress: &Arc<Progress>) -> Result<ExitStatus, JobError> {
+        let catalog = Catalog::open(&self.catalog.dir()?)?;
+        let mut session = Session::open(&self.drive.drive, Purpose::Read)?;
+        let choice = self.set.unwrap_or(Choice::Newest);
+        let chosen = adopt::choose(&mut session, &catalog, choice, progress)?;
+        progress.expect(chosen.record.bytes);
+        let display = Display::start(progress);
+        let result = verify::run(&mut session, &chosen, progress);
+        drop(display);
+        let verified = result?;
+        session.release()?;
+        output::problems(&verified.problems);
+        if self.json.json {
+            output::json(&json!({
+                "set": chosen.record.uuid,
+                "number": chosen.number,
+                "volume": chosen.label.name,
+                "files": verified.members,
+                "bytes": verified.bytes,
+                "without_digest": verified.without_digest,
+                "errors": output::problems_json(&verified.problems),
+            }))?;
+        } else {
+            output::print(|out| {
+                writeln!(
+                    out,
+                    "set {} on volume {}: {} files, {} are as the index says; {} errors",
+                    chosen.number,
+                    chosen.label.name,
+                    verified.members,
+                    output::bytes(verified.bytes),
+                    verified.problems.len()
+                )
+            })?;
+        }
+        // What cannot be read back is the medium's fault.
+        Ok(if verified.problems.is_empty() {
+            ExitStatus::Done
+        } else {
+            ExitStatus::Device
+        })
+    }
+}

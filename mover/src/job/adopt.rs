@@ -1,0 +1,379 @@
+//! Sets taken into the catalog: from an index, or, for a set that has none,
+//! from its archive.
+
+use std::fs::File;
+use std::io::{Seek, Write};
+use std::ops::ControlFlow;
+
+use longhaul_catalog::{Catalog, SetFile, SetFilter, SetPart, SetRecord, SetState, Volume};
+use longhaul_format::archive::ParsedMember;
+use longhaul_format::index::{Head, INDEX_NAME, Reader};
+use longhaul_format::label::Label;
+use uuid::Uuid;
+
+use super::label::Labelled;
+use super::session::Session;
+use super::survey::Survey;
+use super::volume::TapeSet;
+use super::walkthrough::{self, Visitor};
+use super::{JobError, convert};
+use crate::pipeline::spool;
+use crate::progress::Progress;
+
+/// Which set of a volume a person means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// The newest.
+    Newest,
+    /// By its number on the volume.
+    Number(u32),
+    /// By its identity.
+    Uuid(Uuid),
+}
+
+impl std::str::FromStr for Choice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Choice, String> {
+        if let Ok(number) = text.parse() {
+            return Ok(Choice::Number(number));
+        }
+        text.parse().map(Choice::Uuid).map_err(|_| {
+            format!("{text:?} is neither the number of a set on its volume nor a UUID")
+        })
+    }
+}
+
+/// A set of the volume in the drive, and its rows.
+pub struct Chosen {
+    /// The volume's label.
+    pub label: Label,
+    /// What the catalog says of the set.
+    pub record: SetRecord,
+    /// Its rows.
+    pub file: SetFile,
+    /// Its number on the volume.
+    pub number: u32,
+    /// The block in which its archive begins.
+    pub first_block: u64,
+}
+
+/// The number of a set on the volume on which it begins: its archive is every
+/// second tape file behind the label.
+pub fn number(record: &SetRecord) -> u32 {
+    let tape_file = record.parts.first().map_or(0, |part| part.tape_file);
+    u32::try_from(tape_file.div_ceil(2)).unwrap_or(u32::MAX)
+}
+
+/// Finds a set of the volume in the drive: in the catalog, or, if that does not
+/// know it, on the tape, from where it is taken into the catalog first.
+///
+/// # Errors
+/// [`JobError::Usage`] if the volume has no such set; the drive's, the catalog's.
+pub fn choose(
+    session: &mut Session,
+    catalog: &Catalog,
+    choice: Choice,
+    progress: &Progress,
+) -> Result<Chosen, JobError> {
+    let label = session.label()?;
+    // The newest set that the catalog knows need not be the newest on the tape.
+    let known = if choice == Choice::Newest {
+        None
+    } else {
+        find(catalog, &label, choice)?
+    };
+    let record = match known {
+        Some(record) => record,
+        None => {
+            volume(catalog, &label)?;
+            for set in session.sets(&label)? {
+                if wanted(&set, choice) && !up_to_date(catalog, &set)? {
+                    adopt(session, catalog, &label, &set, progress)?;
+                }
+            }
+            find(catalog, &label, choice)?.ok_or_else(|| {
+                JobError::Usage(match choice {
+                    Choice::Newest => format!("volume {} holds no set", label.name),
+                    Choice::Number(n) => format!("volume {} holds no set {n}", label.name),
+                    Choice::Uuid(u) => format!("volume {} does not hold set {u}", label.name),
+                })
+            })?
+        }
+    };
+    let file = catalog.set_file(record.uuid)?;
+    let part = record
+        .parts
+        .iter()
+        .find(|part| part.volume == label.uuid)
+        .ok_or_else(|| {
+            JobError::NeedsVolume(format!("set {} lies on another volume", record.uuid))
+        })?;
+    let (first_block, number) = (part.first_block, number(&record));
+    Ok(Chosen {
+        label,
+        record,
+        file,
+        number,
+        first_block,
+    })
+}
+
+fn wanted(set: &TapeSet, choice: Choice) -> bool {
+    match choice {
+        Choice::Newest => true,
+        Choice::Number(number) => set.head.sequence == number,
+        Choice::Uuid(uuid) => set.head.set == uuid,
+    }
+}
+
+fn find(catalog: &Catalog, label: &Label, choice: Choice) -> Result<Option<SetRecord>, JobError> {
+    let filter = SetFilter {
+        volume: Some(label.uuid),
+        ..SetFilter::default()
+    };
+    let mut sets = catalog.sets(&filter)?;
+    sets.sort_by_key(number);
+    Ok(sets.into_iter().rev().find(|set| match choice {
+        Choice::Newest => true,
+        Choice::Number(wanted) => number(set) == wanted,
+        Choice::Uuid(uuid) => set.uuid == uuid,
+    }))
+}
+
+/// Whether the catalog already has what this set holds. A set that was
+/// unfinished then may be finished now.
+fn up_to_date(catalog: &Catalog, set: &TapeSet) -> Result<bool, JobError> {
+    let known = catalog.set(set.head.set)?;
+    Ok(
+        known.is_some_and(|known| set.finished && known.state != SetState::Unfinished)
+            && catalog.set_file(set.head.set).is_ok(),
+    )
+}
+
+/// Takes a set into the catalog.
+///
+/// # Errors
+/// The drive's, the catalog's; [`JobError::Medium`] for an index that cannot be
+/// read.
+pub fn adopt(
+    session: &mut Session,
+    catalog: &Catalog,
+    label: &Label,
+    set: &TapeSet,
+    progress: &Progress,
+) -> Result<SetRecord, JobError> {
+    match set.index_block.filter(|_| set.finished) {
+        Some(block) => {
+            let index = read_index(session, catalog, label, block, progress)?;
+            index_file(catalog, label, set, index)
+        }
+        None => archive(session, catalog, label, set, progress),
+    }
+}
+
+/// The volume in the catalog.
+///
+/// # Errors
+/// The catalog's.
+pub fn volume(catalog: &Catalog, label: &Label) -> Result<(), JobError> {
+    catalog.put_volume(&Volume {
+        uuid: label.uuid,
+        name: label.name.to_string(),
+        barcode: label.barcode(),
+        record_bytes: u32::try_from(label.record_bytes).unwrap_or(u32::MAX),
+        created_ms: label.created.saturating_mul(1000),
+        capacity_bytes: None,
+    })?;
+    Ok(())
+}
+
+/// A volume that was just labelled: what the catalog knew of one of that name
+/// was overwritten.
+///
+/// # Errors
+/// The catalog's.
+pub fn labelled(catalog: &Catalog, labelled: &Labelled) -> Result<(), JobError> {
+    if let Some(old) = catalog.volume_by_name(&labelled.volume)?
+        && old.uuid != labelled.uuid
+    {
+        if labelled.replaced != Some(old.uuid) {
+            log::warn!(
+                "the catalog knows another volume named {} ({}); it is left as it is, and the \
+                 new one is not entered: give it another name",
+                old.name,
+                old.uuid
+            );
+            return Ok(());
+        }
+        let filter = SetFilter {
+            volume: Some(old.uuid),
+            ..SetFilter::default()
+        };
+        for set in catalog.sets(&filter)? {
+            catalog.remove_set(set.uuid)?;
+        }
+        catalog.remove_volume(old.uuid)?;
+    }
+    catalog.put_volume(&labelled.as_volume())?;
+    Ok(())
+}
+
+/// Reads the index archive at `block` and unpacks the index into a file without
+/// a name.
+fn read_index(
+    session: &mut Session,
+    catalog: &Catalog,
+    label: &Label,
+    block: u64,
+    progress: &Progress,
+) -> Result<File, JobError> {
+    let dir = catalog.dir();
+    let local = |error| JobError::local(format!("a file in {}", dir.display()), error);
+    let file = tempfile::tempfile_in(dir).map_err(local)?;
+    let mut unpack = Unpack {
+        file,
+        inside: false,
+        whole: false,
+        error: None,
+    };
+    let pool = walkthrough::pool(label)?;
+    let ended = walkthrough::walk(session.drive(), &pool, block, 0, &mut unpack, progress)?;
+    if let Some(error) = unpack.error {
+        return Err(local(error));
+    }
+    if !unpack.whole {
+        return Err(JobError::Medium(format!(
+            "{}: the index at block {block} cannot be read ({ended:?})",
+            session.drive().label()
+        )));
+    }
+    unpack.file.rewind().map_err(local)?;
+    Ok(unpack.file)
+}
+
+struct Unpack {
+    file: File,
+    inside: bool,
+    whole: bool,
+    error: Option<std::io::Error>,
+}
+
+impl Visitor for Unpack {
+    fn member(&mut self, parsed: &ParsedMember) -> ControlFlow<()> {
+        self.inside = parsed.member.path == INDEX_NAME.as_bytes();
+        ControlFlow::Continue(())
+    }
+
+    fn data(&mut self, _offset: u64, bytes: &[u8]) {
+        if self.inside
+            && let Err(error) = self.file.write_all(bytes)
+        {
+            self.error.get_or_insert(error);
+        }
+    }
+
+    fn member_end(&mut self, _end: u64) -> ControlFlow<()> {
+        self.whole |= self.inside;
+        if self.inside {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+}
+
+/// Takes a set into the catalog by its index, `index.jsonl.zst`.
+///
+/// # Errors
+/// [`JobError::Medium`] for an index that makes no sense; the catalog's.
+fn index_file(
+    catalog: &Catalog,
+    label: &Label,
+    set: &TapeSet,
+    index: File,
+) -> Result<SetRecord, JobError> {
+    let bad = |what: String| JobError::Medium(format!("the index of {set}: {what}"));
+    let lines = spool::open(index).map_err(|error| bad(error.to_string()))?;
+    let reader = Reader::new(lines).map_err(|error| bad(error.to_string()))?;
+    let head = reader.head().clone();
+    if head.set != set.head.set {
+        return Err(bad(format!("it is of set {}", head.set)));
+    }
+    let mut builder = catalog.set_builder(head.set)?;
+    for entry in reader {
+        builder.push(convert::row(entry.map_err(|error| bad(error.to_string()))?))?;
+    }
+    builder.finish()?;
+    record(catalog, label, set, head)
+}
+
+/// Enters a set whose rows are in their place.
+///
+/// # Errors
+/// The catalog's.
+pub fn record(
+    catalog: &Catalog,
+    label: &Label,
+    set: &TapeSet,
+    head: Head,
+) -> Result<SetRecord, JobError> {
+    volume(catalog, label)?;
+    let record = SetRecord {
+        uuid: head.set,
+        parts: vec![part(label, set)],
+        started_ms: head.started.saturating_mul(1000),
+        ended_ms: Some(head.ended.saturating_mul(1000)),
+        host: head.host,
+        paths: head.paths.into_iter().map(String::into_bytes).collect(),
+        members: head.members,
+        bytes: head.bytes,
+        errors: head.damaged,
+        state: if head.partial {
+            SetState::Partial
+        } else {
+            SetState::Finished
+        },
+    };
+    catalog.put_set(&record)?;
+    Ok(record)
+}
+
+/// Takes an unfinished set into the catalog, by reading its archive.
+fn archive(
+    session: &mut Session,
+    catalog: &Catalog,
+    label: &Label,
+    set: &TapeSet,
+    progress: &Progress,
+) -> Result<SetRecord, JobError> {
+    log::info!("{set} has no index: its archive is read");
+    let mut builder = catalog.set_builder(set.head.set)?;
+    let mut survey = Survey::new(label, set, |entry| builder.push(convert::row(entry)));
+    survey.run(session, label, set, progress)?;
+    let totals = survey.totals();
+    builder.finish()?;
+    volume(catalog, label)?;
+    let record = SetRecord {
+        uuid: set.head.set,
+        parts: vec![part(label, set)],
+        started_ms: set.head.started.saturating_mul(1000),
+        ended_ms: None,
+        host: String::new(),
+        paths: Vec::new(),
+        members: totals.members,
+        bytes: totals.bytes,
+        errors: totals.damaged,
+        state: SetState::Unfinished,
+    };
+    catalog.put_set(&record)?;
+    Ok(record)
+}
+
+fn part(label: &Label, set: &TapeSet) -> SetPart {
+    SetPart {
+        volume: label.uuid,
+        tape_file: set.tape_file,
+        first_block: set.first_block,
+    }
+}

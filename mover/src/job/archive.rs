@@ -1,0 +1,173 @@
+//! One archive through the pipeline to the drive.
+
+use std::io;
+use std::path::Path;
+use std::time::SystemTime;
+
+use crossbeam_channel::bounded;
+use longhaul_ffi::buffer::Pool;
+use longhaul_format::archive::{Layout, SetHead};
+use longhaul_format::index::Entry as IndexEntry;
+use longhaul_format::member::{Kind, Member, Time};
+
+use super::JobError;
+use crate::drive::Drive;
+use crate::pipeline::assemble::{AssembleError, Assembler};
+use crate::pipeline::digest;
+use crate::pipeline::write::{self, AtEarlyWarning, WriteStopped};
+use crate::progress::Progress;
+use crate::source::{Entry, Found, Inode, Problem};
+
+/// Where an archive goes, and what it begins with.
+pub struct Plan<'a> {
+    /// Says what the tape file is; `None` where the archive goes on.
+    pub head: Option<&'a SetHead>,
+    /// Where the layout begins.
+    pub layout: Layout,
+    /// Bytes of a record.
+    pub record_bytes: usize,
+    /// The tape block in which offset 0 of the archive lies.
+    pub first_block: u64,
+    /// What early warning means here.
+    pub at_early_warning: AtEarlyWarning,
+}
+
+/// An archive that has been handed to the drive.
+pub struct Archived {
+    /// What went wrong with files.
+    pub problems: Vec<Problem>,
+    /// Whether it was ended early because the job was asked to stop; then it
+    /// has no end.
+    pub interrupted: bool,
+}
+
+/// Writes one archive: lays out what `found` gives, reads it, hashes it and
+/// writes it, each on a thread of its own; each member's index entry goes to
+/// `each`. Neither filemark nor synchronisation follows.
+///
+/// # Errors
+/// What stopped the drive, `each` or the reading, in this order of importance.
+pub fn write(
+    drive: &mut Drive,
+    pool: &Pool,
+    plan: Plan<'_>,
+    found: impl Iterator<Item = Found>,
+    each: impl FnMut(Box<IndexEntry>) -> io::Result<()> + Send,
+    progress: &Progress,
+) -> Result<Archived, JobError> {
+    let Plan {
+        head,
+        layout,
+        record_bytes,
+        first_block,
+        at_early_warning,
+    } = plan;
+    let (records, to_digest) = bounded(pool.count());
+    let (digested, to_drive) = bounded(pool.count());
+    let (assembled, spooled, written) = std::thread::scope(|scope| {
+        let hashing = scope.spawn(|| {
+            let (to_digest, digested) = (to_digest, digested);
+            digest::run(&to_digest, &digested, each, progress)
+        });
+        let writing = scope.spawn(|| write::run(drive, to_drive, at_early_warning, progress));
+        let assembled = Assembler::new(layout, record_bytes, first_block, pool.clone(), records)
+            .and_then(|assembler| assemble(assembler, head, found, progress));
+        (assembled, joined(hashing), joined(writing))
+    });
+    match written {
+        Err(WriteStopped::Drive(error)) => return Err(error.into()),
+        Err(WriteStopped::EarlyWarning) => {
+            return Err(JobError::NeedsVolume("the volume is full".into()));
+        }
+        Ok(()) => {}
+    }
+    spooled.map_err(|error| JobError::local("writing the index spool", error))?;
+    let (problems, interrupted) = assembled.map_err(|error| match error {
+        AssembleError::Ring(source) => JobError::local("reading the source", source),
+        error => JobError::Unfinished(error.to_string()),
+    })?;
+    Ok(Archived {
+        problems,
+        interrupted,
+    })
+}
+
+fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
+    thread
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+fn assemble(
+    mut assembler: Assembler,
+    head: Option<&SetHead>,
+    found: impl Iterator<Item = Found>,
+    progress: &Progress,
+) -> Result<(Vec<Problem>, bool), AssembleError> {
+    if let Some(head) = head {
+        assembler.begin(head)?;
+    }
+    for found in found {
+        if progress.stopping() {
+            return Ok((assembler.problems, true));
+        }
+        match found {
+            Found::Entry(entry) => assembler.add(*entry)?,
+            Found::Problem(problem) => assembler.problems.push(problem),
+        }
+    }
+    Ok((assembler.finish()?, false))
+}
+
+/// An entry of our own making, with `content` in a file without a name in
+/// `dir`.
+///
+/// # Errors
+/// If no file can be made there.
+pub fn own_entry(path: &str, content: &[u8], dir: &Path) -> Result<Found, JobError> {
+    use std::io::Write;
+    let mut file = tempfile::tempfile_in(dir)
+        .map_err(|error| JobError::local(format!("a file in {}", dir.display()), error))?;
+    file.write_all(content)
+        .map_err(|error| JobError::local(format!("a file in {}", dir.display()), error))?;
+    own_file(path, file)
+}
+
+/// An entry of our own making, with a file's content.
+///
+/// # Errors
+/// If the file's length cannot be told.
+pub fn own_file(path: &str, file: std::fs::File) -> Result<Found, JobError> {
+    let size = file
+        .metadata()
+        .map_err(|error| JobError::local(path, error))?
+        .len();
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    let member = Member {
+        path: path.as_bytes().to_vec(),
+        kind: Kind::File { size, sparse: None },
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+        mtime: Time {
+            seconds: now.as_secs().cast_signed(),
+            nanoseconds: 0,
+        },
+        xattrs: Vec::new(),
+        acl_access: None,
+        acl_default: None,
+        comment: None,
+    };
+    let file = (size > 0).then(|| file.into());
+    let inode = Inode {
+        nlink: 1,
+        ..Inode::default()
+    };
+    Ok(Found::Entry(Box::new(Entry {
+        member,
+        inode,
+        file,
+    })))
+}

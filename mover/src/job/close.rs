@@ -1,0 +1,191 @@
+//! Closing: an unfinished set gets its end and an index, marked partial.
+//!
+//! Without a journal, what the set holds is found by reading its archive. It is
+//! kept up to the end of the last whole member; what was begun behind it is
+//! given up, for half a file is none.
+
+use std::time::{Duration, Instant};
+
+use longhaul_catalog::Catalog;
+use longhaul_ffi::buffer::{ALIGNMENT, Buffer, Pool};
+use longhaul_format::archive::{Layout, Part, SetKind};
+use longhaul_format::label::Label;
+use uuid::Uuid;
+
+use super::backup::Writing;
+use super::session::Session;
+use super::survey::Survey;
+use super::volume::{Tail, TapeSet};
+use super::walkthrough::Ended;
+use super::JobError;
+use super::ledger::Ledger;
+use crate::drive::Read;
+use crate::pipeline::spool::Totals;
+use crate::progress::Progress;
+
+/// Buffers for the index of a set that is closed.
+const BUFFERS: usize = 16;
+
+/// A set that was closed.
+#[derive(Debug)]
+pub struct Closed {
+    /// Its identity.
+    pub set: Uuid,
+    /// Its number on the volume.
+    pub number: u32,
+    /// The volume's name.
+    pub volume: String,
+    /// What it holds.
+    pub totals: Totals,
+    /// Whether its archive was whole, and only the index was missing.
+    pub whole: bool,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// Why the catalog does not know the set, if it does not.
+    pub not_in_catalog: Option<String>,
+}
+
+/// Closes the unfinished set at the volume's end.
+///
+/// # Errors
+/// [`JobError::Usage`] if there is none; the drive's.
+pub fn run(
+    session: &mut Session,
+    catalog: &Catalog,
+    progress: &Progress,
+) -> Result<Closed, JobError> {
+    let begun = Instant::now();
+    let label = session.label()?;
+    let Tail::Unfinished(set) = session.tail(&label)? else {
+        return Err(JobError::Usage(format!(
+            "{}: volume {} ends in no unfinished set; there is nothing to close",
+            session.drive().label(),
+            label.name
+        )));
+    };
+    let mut ledger = Ledger::new(catalog, set.head.set)?;
+    let mut survey = Survey::new(&label, &set, |entry| {
+        ledger.push(entry).map_err(|error| JobError::local("the index spool", error))
+    });
+    let ended = survey.run(session, &label, &set, progress)?;
+    let end = survey.end();
+    drop(survey);
+    let whole = ended == Ended::Whole;
+    match (whole, set.index_block) {
+        // The archive is whole and its filemark is there.
+        (true, Some(index_block)) => {
+            session.drive().locate(index_block)?;
+        }
+        // The archive is whole; whether its filemark is, the end of data tells.
+        (true, None) => {
+            let spaced = to_archive_end(session, &label, &set)?;
+            if !spaced {
+                session.drive().write_filemarks(1, true)?;
+            }
+        }
+        (false, _) => {
+            end_archive(session, &label, &set, end)?;
+            session.drive().write_filemarks(1, true)?;
+        }
+    }
+    let record_bytes = usize::try_from(label.record_bytes).unwrap_or(usize::MAX);
+    let pool = Pool::new(BUFFERS, record_bytes.saturating_add(ALIGNMENT))
+        .map_err(|error| JobError::local("memory for the records", error))?;
+    let totals = ledger.totals();
+    let head = set.head.clone();
+    let mut writing = Writing { session, label: &label, head, pool: &pool, catalog, progress };
+    let index_head = writing.index_head(set.first_block, totals, &[], !whole);
+    let (index_block, rows) = writing.index(ledger, index_head)?;
+    let set = TapeSet { index_block: Some(index_block), finished: true, ..set };
+    let entered = rows.enter(catalog, &label, &set);
+    Ok(Closed {
+        set: set.head.set,
+        number: set.head.sequence,
+        volume: label.name.to_string(),
+        totals,
+        whole,
+        elapsed: begun.elapsed(),
+        not_in_catalog: entered.err(),
+    })
+}
+
+/// Goes behind the archive's last record, and behind its filemark if that is
+/// there; whether it is.
+fn to_archive_end(session: &mut Session, label: &Label, set: &TapeSet) -> Result<bool, JobError> {
+    debug_assert_eq!(set.head.kind, SetKind::Set);
+    let drive = session.drive();
+    drive.locate(set.first_block)?;
+    let spaced = drive.space_filemarks(1)?;
+    if spaced.stop.is_none() {
+        return Ok(true);
+    }
+    log::debug!("volume {}: no filemark behind {set}", label.name);
+    Ok(false)
+}
+
+/// Writes the end of the archive behind the stream offset `end`: what lies
+/// behind it is given up.
+fn end_archive(
+    session: &mut Session,
+    label: &Label,
+    set: &TapeSet,
+    end: u64,
+) -> Result<(), JobError> {
+    let layout_error =
+        |error: longhaul_format::archive::LayoutError| JobError::Medium(format!("{set}: {error}"));
+    let record_bytes = usize::try_from(label.record_bytes).unwrap_or(usize::MAX);
+    let (mut layout, start) = if end == 0 {
+        // Not one whole member: the archive begins anew, and says that it is
+        // empty.
+        (Layout::new(label.record_bytes).map_err(layout_error)?, 0)
+    } else {
+        (
+            Layout::resume(label.record_bytes, end).map_err(layout_error)?,
+            end,
+        )
+    };
+    let block = set.first_block + start / label.record_bytes;
+    let kept = usize::try_from(start % label.record_bytes).expect("below a record's length");
+    let mut tail = kept_bytes(session, block, kept, record_bytes)?;
+    let mut parts = Vec::new();
+    if end == 0 {
+        parts.extend(layout.begin(&set.head).parts);
+    }
+    parts.extend(layout.finish().parts);
+    for part in parts {
+        match part {
+            Part::Bytes(bytes) => tail.extend_from_slice(&bytes),
+            Part::Zeros(len) => tail.resize(tail.len() + usize::try_from(len).unwrap_or(0), 0),
+            Part::File { .. } => unreachable!("the end of an archive has no file data"),
+        }
+    }
+    let drive = session.drive();
+    drive.locate(block)?;
+    for record in tail.chunks(record_bytes) {
+        let (written, _) = drive.write(Buffer::from_slice(record), record.len());
+        written?;
+    }
+    Ok(())
+}
+
+/// The first `kept` bytes of the record at `block`, which stay.
+fn kept_bytes(
+    session: &mut Session,
+    block: u64,
+    kept: usize,
+    record_bytes: usize,
+) -> Result<Vec<u8>, JobError> {
+    if kept == 0 {
+        return Ok(Vec::new());
+    }
+    let drive = session.drive();
+    drive.locate(block)?;
+    let (read, buffer) = drive.read(Buffer::zeroed(record_bytes), record_bytes);
+    match read? {
+        Read::Block(len) if len >= kept => Ok(buffer[..kept].to_vec()),
+        other => Err(JobError::Medium(format!(
+            "{}: block {block} was a record before and is now {other:?}",
+            drive.label()
+        ))),
+    }
+}

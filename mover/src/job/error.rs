@@ -1,0 +1,117 @@
+//! What can go wrong with a job, and the exit codes.
+
+use std::io;
+use std::process::ExitCode;
+
+use longhaul_catalog::Error as CatalogError;
+use thiserror::Error;
+
+use crate::drive::{self, DriveError};
+
+/// How a program ends: one table for all programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum ExitStatus {
+    /// Done.
+    Done = 0,
+    /// Done, but some files could not be read or restored, each named.
+    Incomplete = 1,
+    /// Wrong usage.
+    Usage = 2,
+    /// The drive or the medium.
+    Device = 3,
+    /// Refused, to protect data.
+    Refused = 4,
+    /// Held by another.
+    Held = 5,
+    /// Interrupted or unfinished; can be resumed or closed.
+    Unfinished = 6,
+    /// Needs a volume or an operator.
+    Operator = 7,
+}
+
+impl From<ExitStatus> for ExitCode {
+    fn from(status: ExitStatus) -> ExitCode {
+        ExitCode::from(status as u8)
+    }
+}
+
+/// Why a job did not do what it was asked for.
+#[derive(Debug, Error)]
+pub enum JobError {
+    /// Asked for something that makes no sense or is not there.
+    #[error("{0}")]
+    Usage(String),
+    /// The drive's own word.
+    #[error(transparent)]
+    Drive(#[from] DriveError),
+    /// What is on the medium is not what it should be.
+    #[error("{0}")]
+    Medium(String),
+    /// Refused, to protect data.
+    #[error("{0}")]
+    Refused(String),
+    /// Somebody else has the drive or the volume.
+    #[error("{0}")]
+    Held(String),
+    /// Ended before its end, where it can be taken up again.
+    #[error("{0}")]
+    Unfinished(String),
+    /// Goes on only with another volume, or a person's help.
+    #[error("{0}")]
+    NeedsVolume(String),
+    /// The catalog cannot be used.
+    #[error("the catalog: {}", chain(.0))]
+    Catalog(#[from] CatalogError),
+    /// The host refused something that is not the source or the drive.
+    #[error("{what}: {source}")]
+    Local {
+        /// What was being done.
+        what: String,
+        /// What the host said.
+        source: io::Error,
+    },
+}
+
+impl JobError {
+    /// An error of this host's, with what was being done.
+    pub fn local(what: impl Into<String>, source: io::Error) -> JobError {
+        JobError::Local {
+            what: what.into(),
+            source,
+        }
+    }
+
+    /// The exit code that tells a script what to do.
+    pub fn exit_status(&self) -> ExitStatus {
+        match self {
+            JobError::Usage(_) => ExitStatus::Usage,
+            JobError::Drive(error) => match error.kind() {
+                drive::Kind::Device => ExitStatus::Device,
+                drive::Kind::Refused => ExitStatus::Refused,
+                drive::Kind::Held => ExitStatus::Held,
+                drive::Kind::Unfinished => ExitStatus::Unfinished,
+                drive::Kind::Operator => ExitStatus::Operator,
+            },
+            JobError::Medium(_) => ExitStatus::Device,
+            // A catalog of another version, or a damaged one, is left alone.
+            JobError::Refused(_) | JobError::Catalog(_) => ExitStatus::Refused,
+            JobError::Held(_) => ExitStatus::Held,
+            JobError::Unfinished(_) => ExitStatus::Unfinished,
+            // The disk is full, a folder cannot be made: a person has to look.
+            JobError::NeedsVolume(_) | JobError::Local { .. } => ExitStatus::Operator,
+        }
+    }
+}
+
+/// An error and all that caused it, on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

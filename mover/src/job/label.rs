@@ -1,0 +1,199 @@
+//! Labelling: making a cartridge a volume of ours.
+
+use std::time::SystemTime;
+
+use longhaul_ffi::buffer::Buffer;
+use longhaul_format::label::{Label, MediaSuffix, VolumeName};
+use longhaul_format::mam;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::session::{Purpose, Session};
+use super::volume::{self, First};
+use super::{JobError, convert};
+use crate::drive::VolumeIdentity;
+
+/// The word that stands for a volume without a name, where one is to be named.
+pub const UNLABELLED: &str = "unlabelled";
+
+/// How a volume is labelled.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Its name; the barcode's, or a random one, if not given.
+    pub name: Option<String>,
+    /// Bytes of its records.
+    pub record_bytes: u64,
+    /// The name of the volume that may be overwritten, or [`UNLABELLED`].
+    pub overwrite: Option<String>,
+}
+
+/// A volume that was labelled.
+#[derive(Debug, Clone, Serialize)]
+pub struct Labelled {
+    /// Its name.
+    pub volume: String,
+    /// Its identity.
+    pub uuid: Uuid,
+    /// Bytes of its records.
+    pub record_bytes: u64,
+    /// Its barcode, if it has one.
+    pub barcode: Option<String>,
+    /// When it was labelled, in seconds since 1970.
+    pub created: i64,
+    /// The volume of ours that it was before.
+    pub replaced: Option<Uuid>,
+}
+
+impl Labelled {
+    /// The volume, as the catalog knows it.
+    pub fn as_volume(&self) -> longhaul_catalog::Volume {
+        longhaul_catalog::Volume {
+            uuid: self.uuid,
+            name: self.volume.clone(),
+            barcode: self.barcode.clone(),
+            record_bytes: u32::try_from(self.record_bytes).unwrap_or(u32::MAX),
+            created_ms: self.created.saturating_mul(1000),
+            capacity_bytes: None,
+        }
+    }
+}
+
+/// Labels the volume in the drive.
+///
+/// # Errors
+/// [`JobError::Refused`] for a volume that is not blank and was not named.
+pub fn run(session: &mut Session, options: &Options) -> Result<Labelled, JobError> {
+    let first = volume::first(session.drive())?;
+    may_overwrite(
+        session.drive().label(),
+        &first,
+        options.overwrite.as_deref(),
+    )?;
+    let barcode = session.drive().volume_identity()?.barcode;
+    let (name, media) = name(options.name.as_deref(), barcode.as_deref())?;
+    let label = Label {
+        name,
+        uuid: Uuid::new_v4(),
+        record_bytes: options.record_bytes,
+        created: convert::seconds(SystemTime::now()),
+        media,
+    };
+    write(session, &label)?;
+    Ok(Labelled {
+        volume: label.name.to_string(),
+        uuid: label.uuid,
+        record_bytes: label.record_bytes,
+        barcode: label.barcode(),
+        created: label.created,
+        replaced: match first {
+            First::Ours(old) => Some(old.uuid),
+            _ => None,
+        },
+    })
+}
+
+/// Opens the drive and labels the volume in it.
+///
+/// # Errors
+/// As [`run`], and those of [`Session::open`].
+pub fn in_drive(drive: &str, options: &Options) -> Result<Labelled, JobError> {
+    let mut session = Session::open(drive, Purpose::Write)?;
+    let labelled = run(&mut session, options)?;
+    session.release()?;
+    Ok(labelled)
+}
+
+fn may_overwrite(drive: &str, first: &First, told: Option<&str>) -> Result<(), JobError> {
+    let (name, what) = match first {
+        First::Blank => return Ok(()),
+        First::Ours(label) => (
+            label.name.to_string(),
+            format!("it is volume {} of Longhaul's", label.name),
+        ),
+        First::Foreign { name, what } => {
+            let name = name.clone().filter(|name| !name.is_empty());
+            (name.unwrap_or_else(|| UNLABELLED.into()), what.clone())
+        }
+    };
+    if told == Some(&*name) {
+        return Ok(());
+    }
+    Err(JobError::Refused(format!(
+        "{drive}: the volume is not blank: {what}; nothing was written; \
+         to overwrite all that is on it, say --overwrite {name}"
+    )))
+}
+
+/// The volume's name and media suffix. A barcode decides where there is one.
+fn name(
+    asked: Option<&str>,
+    barcode: Option<&str>,
+) -> Result<(VolumeName, Option<MediaSuffix>), JobError> {
+    let asked = asked.map(|text| {
+        text.parse::<VolumeName>()
+            .map_err(|error| JobError::Usage(format!("--name: {error}")))
+    });
+    let asked = asked.transpose()?;
+    let barcode = barcode.map(str::trim).filter(|barcode| !barcode.is_empty());
+    match (barcode.and_then(VolumeName::from_barcode), asked) {
+        (Some((name, _)), Some(asked)) if asked != name => Err(JobError::Refused(format!(
+            "the cartridge's barcode names the volume {name}, not {asked}; leave --name out"
+        ))),
+        (Some(named), _) => Ok(named),
+        (None, Some(asked)) => Ok((asked, None)),
+        (None, None) => Ok((random_name(), None)),
+    }
+}
+
+/// A name that nobody chose: five random characters behind an L.
+fn random_name() -> VolumeName {
+    const CODE: &[u8; 36] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    let mut random = Uuid::new_v4().as_u128();
+    let mut name = String::from("L");
+    for _ in 0..5 {
+        name.push(char::from(CODE[(random % 36) as usize]));
+        random /= 36;
+    }
+    name.parse().expect("six characters A-Z and 0-9")
+}
+
+/// Writes the label file. Whatever was behind it is then gone.
+fn write(session: &mut Session, label: &Label) -> Result<(), JobError> {
+    let drive = session.drive();
+    drive.rewind()?;
+    for record in label.records() {
+        let (written, _) = drive.write(Buffer::from_slice(&record), record.len());
+        written?;
+    }
+    drive.write_filemarks(1, false)?;
+    let host = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    // A drive or cartridge without room for host attributes is no reason not to
+    // use it: the label on the tape counts.
+    if !drive.write_volume_identity(&identity(label, &host))? {
+        log::info!("{}: the cartridge has no memory for a label", drive.label());
+    }
+    Ok(())
+}
+
+/// The label, as cartridge memory has it.
+fn identity(label: &Label, host: &str) -> VolumeIdentity {
+    let mut identity = VolumeIdentity::default();
+    for attribute in mam::attributes(label, host, env!("CARGO_PKG_VERSION")) {
+        let text = String::from_utf8_lossy(&attribute.value);
+        let text = Some(text.trim_end_matches(['\0', ' ']).to_owned());
+        match attribute.id {
+            mam::APPLICATION_VENDOR => identity.application_vendor = text,
+            mam::APPLICATION_NAME => identity.application_name = text,
+            mam::APPLICATION_VERSION => identity.application_version = text,
+            mam::USER_MEDIUM_TEXT_LABEL => identity.user_label = text,
+            mam::DATE_AND_TIME_LAST_WRITTEN => identity.last_written = text,
+            mam::OWNING_HOST_TEXTUAL_NAME => identity.owning_host = text,
+            mam::BARCODE => identity.barcode = text,
+            _ => {}
+        }
+    }
+    identity
+}

@@ -1,0 +1,92 @@
+//! A drive with our volume in it, from opening to release.
+
+use std::time::Duration;
+
+use longhaul_format::label::Label;
+
+use super::JobError;
+use super::volume::{self, Tail, TapeSet};
+use crate::drive::{Drive, Key};
+use crate::transport;
+
+/// How long a cartridge may take to become ready. A first load of an LTO-9
+/// cartridge is optimised for up to 132 minutes.
+const READY_WAIT: Duration = Duration::from_secs(140 * 60);
+
+/// What a session is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Nothing is written.
+    Read,
+    /// The volume is written to.
+    Write,
+}
+
+/// A drive that this process holds, ready, with its reservation and modes.
+pub struct Session {
+    drive: Drive,
+}
+
+impl Session {
+    /// Opens the drive, waits for its cartridge, reserves it and sets its modes.
+    ///
+    /// # Errors
+    /// If the drive's name names nothing, somebody else holds it, it has no
+    /// usable cartridge, or the cartridge is write-protected and is to be
+    /// written.
+    pub fn open(name: &str, purpose: Purpose) -> Result<Session, JobError> {
+        let mut drive = Drive::open(transport::open(name)?)?;
+        drive.ready(READY_WAIT)?;
+        drive.reserve(Key::random())?;
+        let mut session = Session { drive };
+        // From here on, dropping the session releases the drive.
+        session.drive.prepare()?;
+        if purpose == Purpose::Write && session.drive.write_protected()? {
+            return Err(JobError::Refused(format!(
+                "{}: the cartridge is write-protected; nothing was written",
+                session.drive.label()
+            )));
+        }
+        Ok(session)
+    }
+
+    /// The drive.
+    pub fn drive(&mut self) -> &mut Drive {
+        &mut self.drive
+    }
+
+    /// Reads the volume's label; the drive then stands behind it.
+    ///
+    /// # Errors
+    /// [`JobError::Refused`] with a sentence for a blank, a foreign and a
+    /// mismatched volume.
+    pub fn label(&mut self) -> Result<Label, JobError> {
+        volume::read_label(&mut self.drive)
+    }
+
+    /// What stands at the end of the volume; the drive then stands at the end
+    /// of data.
+    ///
+    /// # Errors
+    /// The drive's, and what contradicts itself on the medium.
+    pub fn tail(&mut self, label: &Label) -> Result<Tail, JobError> {
+        volume::tail(&mut self.drive, label)
+    }
+
+    /// All sets of the volume, in order.
+    ///
+    /// # Errors
+    /// The drive's, and what contradicts itself on the medium.
+    pub fn sets(&mut self, label: &Label) -> Result<Vec<TapeSet>, JobError> {
+        volume::sets(&mut self.drive, label)
+    }
+
+    /// Lets the drive go.
+    ///
+    /// # Errors
+    /// The drive's.
+    pub fn release(mut self) -> Result<(), JobError> {
+        self.drive.finish()?;
+        Ok(())
+    }
+}

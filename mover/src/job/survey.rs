@@ -1,0 +1,119 @@
+//! What an archive holds, found by reading it: for a set that has no index.
+
+use std::ops::ControlFlow;
+
+use blake3::Hasher;
+use longhaul_format::archive::ParsedMember;
+use longhaul_format::index::{Entry, EntryType};
+use longhaul_format::label::Label;
+
+use super::session::Session;
+use super::volume::TapeSet;
+use super::walkthrough::{self, Ended, Visitor};
+use super::{JobError, convert};
+use crate::pipeline::spool::Totals;
+use crate::progress::Progress;
+use crate::source::Inode;
+
+/// Reads an archive and makes an index entry of each member that is whole.
+/// What only the source knew (inode, change time) is not in the archive.
+pub struct Survey<F> {
+    first_block: u64,
+    record_bytes: u64,
+    each: F,
+    current: Option<(Box<Entry>, Box<Hasher>)>,
+    totals: Totals,
+    end: u64,
+    error: Option<JobError>,
+}
+
+impl<F, E> Survey<F>
+where
+    F: FnMut(Entry) -> Result<(), E>,
+    E: Into<JobError>,
+{
+    /// A survey that hands each entry to `each`.
+    pub fn new(label: &Label, set: &TapeSet, each: F) -> Survey<F> {
+        Survey {
+            first_block: set.first_block,
+            record_bytes: label.record_bytes,
+            each,
+            current: None,
+            totals: Totals::default(),
+            end: 0,
+            error: None,
+        }
+    }
+
+    /// Reads the archive, to its end or to where it breaks off.
+    ///
+    /// # Errors
+    /// The drive's, and what `each` answers.
+    pub fn run(
+        &mut self,
+        session: &mut Session,
+        label: &Label,
+        set: &TapeSet,
+        progress: &Progress,
+    ) -> Result<Ended, JobError> {
+        let pool = walkthrough::pool(label)?;
+        let ended = walkthrough::walk(session.drive(), &pool, set.first_block, 0, self, progress)?;
+        match (self.error.take(), ended) {
+            (Some(error), _) => Err(error),
+            (None, Ended::Stopped) => Err(JobError::Unfinished("interrupted".into())),
+            (None, ended) => Ok(ended),
+        }
+    }
+
+    /// What was counted.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// The stream offset behind the last whole member; 0 if there is none.
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+}
+
+impl<F, E> Visitor for Survey<F>
+where
+    F: FnMut(Entry) -> Result<(), E>,
+    E: Into<JobError>,
+{
+    fn member(&mut self, parsed: &ParsedMember) -> ControlFlow<()> {
+        let block = self.first_block + parsed.start / self.record_bytes;
+        let offset = parsed.start % self.record_bytes;
+        let inode = Inode {
+            nlink: 1,
+            ..Inode::default()
+        };
+        let entry = convert::index_entry(&parsed.member, &inode, block, offset);
+        self.current = Some((Box::new(entry), Box::default()));
+        ControlFlow::Continue(())
+    }
+
+    fn data(&mut self, _offset: u64, bytes: &[u8]) {
+        if let Some((_, hasher)) = &mut self.current {
+            hasher.update(bytes);
+        }
+    }
+
+    fn member_end(&mut self, end: u64) -> ControlFlow<()> {
+        self.end = end;
+        let Some((mut entry, hasher)) = self.current.take() else {
+            return ControlFlow::Continue(());
+        };
+        if entry.kind == EntryType::File {
+            entry.blake3 = Some(*hasher.finalize().as_bytes());
+        }
+        self.totals.count(&entry);
+        match (self.each)(*entry) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                self.error = Some(error.into());
+                ControlFlow::Break(())
+            }
+        }
+    }
+}

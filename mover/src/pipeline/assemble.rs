@@ -1,0 +1,439 @@
+//! From entries to complete records: layout first, reading second.
+
+use std::collections::{HashMap, VecDeque};
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+use crossbeam_channel::Sender;
+use longhaul_ffi::buffer::{Pool, Span};
+use longhaul_ffi::ring::{Done, Ring};
+use longhaul_format::archive::{Layout, LayoutError, Part, Placement, SetHead};
+use longhaul_format::index::Entry as IndexEntry;
+use longhaul_format::member::{Kind, Member};
+use thiserror::Error;
+
+use super::members::{InProgress, Members};
+use super::record::{Piece, Record};
+use crate::job::convert;
+use crate::source::{Entry, Problem};
+
+/// Reads in flight: enough to fill a disk's queue with small files.
+const READS: u32 = 512;
+
+/// Reads that are queued before the kernel is told.
+const SUBMIT_EVERY: usize = 16;
+
+/// Why assembling stopped.
+#[derive(Debug, Error)]
+pub enum AssembleError {
+    /// Whoever takes the records is gone; the reason is theirs to tell.
+    #[error("the drive takes no more records")]
+    Stopped,
+    /// The kernel's interface for reading failed.
+    #[error("reading through io_uring failed: {0}")]
+    Ring(#[source] io::Error),
+    /// A member that the archive cannot hold.
+    #[error(transparent)]
+    Layout(LayoutError),
+}
+
+/// What a read in flight is for.
+#[derive(Debug)]
+struct Tag {
+    record: u64,
+    member: u64,
+    offset: u64,
+}
+
+/// A record that is being laid out or read.
+struct Filling {
+    /// What is not laid out yet; empty, and still the claim on the buffer, when
+    /// the record is full.
+    rest: Span,
+    reads: u32,
+    pieces: Vec<(std::ops::Range<usize>, bool)>,
+}
+
+/// Lays members out and has their data read into records, which go to `out` in
+/// order.
+pub struct Assembler {
+    layout: Layout,
+    record_bytes: usize,
+    /// Tape block of the archive's first record.
+    first_block: u64,
+    pool: Pool,
+    ring: Ring<Tag>,
+    queued: usize,
+    filling: VecDeque<Filling>,
+    /// The running number of the oldest record in `filling`.
+    oldest: u64,
+    members: Members,
+    links: HashMap<(u64, u64), Vec<u8>>,
+    out: Sender<Record>,
+    /// What went wrong with files, one by one.
+    pub problems: Vec<Problem>,
+}
+
+impl Assembler {
+    /// An assembler of one archive that begins at `layout`'s offset, whose
+    /// offset 0 lies in tape block `first_block`.
+    ///
+    /// # Errors
+    /// Where io_uring is missing or forbidden.
+    pub fn new(
+        layout: Layout,
+        record_bytes: usize,
+        first_block: u64,
+        pool: Pool,
+        out: Sender<Record>,
+    ) -> Result<Assembler, AssembleError> {
+        let mut ring = Ring::new(READS).map_err(AssembleError::Ring)?;
+        if let Err(error) = ring.register(&pool) {
+            log::debug!("reading without registered buffers: {error}");
+        }
+        Ok(Assembler {
+            layout,
+            record_bytes,
+            first_block,
+            pool,
+            ring,
+            queued: 0,
+            filling: VecDeque::new(),
+            oldest: 0,
+            members: Members::default(),
+            links: HashMap::new(),
+            out,
+            problems: Vec::new(),
+        })
+    }
+
+    /// Writes the archive's head.
+    ///
+    /// # Errors
+    /// When the pipeline has stopped.
+    pub fn begin(&mut self, head: &SetHead) -> Result<(), AssembleError> {
+        let placement = self.layout.begin(head);
+        self.lay(placement, None, None)
+    }
+
+    /// Puts an entry into the archive.
+    ///
+    /// # Errors
+    /// When the pipeline has stopped. What is wrong with the entry itself goes
+    /// to [`Assembler::problems`].
+    pub fn add(&mut self, entry: Entry) -> Result<(), AssembleError> {
+        let Entry {
+            mut member,
+            inode,
+            mut file,
+        } = entry;
+        if inode.nlink > 1 && !matches!(member.kind, Kind::Directory) {
+            if let Some(first) = self.links.get(&(inode.dev, inode.ino)) {
+                member.kind = Kind::HardLink {
+                    target: first.clone(),
+                };
+                file = None;
+            } else {
+                self.links
+                    .insert((inode.dev, inode.ino), member.path.clone());
+            }
+        }
+        let placement = match self.place(&mut member) {
+            Ok(placement) => placement,
+            Err(AssembleError::Layout(error)) => {
+                self.problems
+                    .push(Problem::new(&member.path, error.to_string()));
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let index = self.index_entry(&member, &inode, &placement);
+        let size = match member.kind {
+            Kind::File { size, .. } => size,
+            _ => 0,
+        };
+        let number = self.members.push(InProgress {
+            entry: Box::new(index),
+            file: file.clone(),
+            size,
+            mtime: member.mtime,
+            problem: None,
+        });
+        self.lay(placement, file.as_ref(), Some(number))
+    }
+
+    fn place(&mut self, member: &mut Member) -> Result<Placement, AssembleError> {
+        match self.layout.place(member) {
+            Err(error @ LayoutError::HeadersTooLong { .. }) => {
+                let Kind::File {
+                    sparse: sparse @ Some(_),
+                    ..
+                } = &mut member.kind
+                else {
+                    return Err(AssembleError::Layout(error));
+                };
+                *sparse = None;
+                let what = "has too many holes to be stored with them; stored in full";
+                self.problems.push(Problem::new(&member.path, what));
+                self.layout.place(member).map_err(AssembleError::Layout)
+            }
+            other => other.map_err(AssembleError::Layout),
+        }
+    }
+
+    fn index_entry(
+        &self,
+        member: &Member,
+        inode: &crate::source::Inode,
+        placement: &Placement,
+    ) -> IndexEntry {
+        let record_bytes = self.record_bytes as u64;
+        let block = self.first_block + placement.start / record_bytes;
+        let offset = placement.start % record_bytes;
+        convert::index_entry(member, inode, block, offset)
+    }
+
+    /// Ends the archive: everything that is under way is read and sent.
+    ///
+    /// # Errors
+    /// When the pipeline has stopped.
+    pub fn finish(mut self) -> Result<Vec<Problem>, AssembleError> {
+        let placement = self.layout.finish();
+        self.lay(placement, None, None)?;
+        while let Some(front) = self.filling.front() {
+            if front.reads > 0 {
+                self.reap(true)?;
+            }
+            self.send_complete(0)?;
+        }
+        Ok(self.problems)
+    }
+
+    /// Bytes of the archive laid out so far.
+    pub fn laid_out(&self) -> u64 {
+        self.layout.position()
+    }
+
+    /// Brings one placement into the records.
+    fn lay(
+        &mut self,
+        placement: Placement,
+        file: Option<&Arc<File>>,
+        member: Option<u64>,
+    ) -> Result<(), AssembleError> {
+        for part in placement.parts {
+            match part {
+                Part::Bytes(bytes) => {
+                    let mut bytes = &bytes[..];
+                    while !bytes.is_empty() {
+                        let mut span = self.span(bytes.len() as u64)?;
+                        let (now, later) = bytes.split_at(span.len());
+                        span.copy_from_slice(now);
+                        bytes = later;
+                    }
+                }
+                Part::Zeros(mut len) => {
+                    while len > 0 {
+                        let mut span = self.span(len)?;
+                        span.fill(0);
+                        len -= span.len() as u64;
+                    }
+                }
+                Part::File { offset, len } => {
+                    let number = member.expect("only members have file data");
+                    self.lay_file(file, number, offset, len)?;
+                }
+            }
+        }
+        if member.is_some() {
+            let at = self.record_bytes - self.back().rest.len();
+            self.back().pieces.push((at..at, true));
+        }
+        if self.queued >= SUBMIT_EVERY {
+            self.reap(false)?;
+            self.send_complete(1)?;
+        }
+        Ok(())
+    }
+
+    fn lay_file(
+        &mut self,
+        file: Option<&Arc<File>>,
+        member: u64,
+        mut offset: u64,
+        mut len: u64,
+    ) -> Result<(), AssembleError> {
+        while len > 0 {
+            let mut span = self.span(len)?;
+            let read = span.len();
+            let at = self.record_bytes - self.back().rest.len() - read;
+            let record = self.oldest + self.filling.len() as u64 - 1;
+            let back = self.back();
+            back.pieces.push((at..at + read, false));
+            if let Some(file) = file {
+                back.reads += 1;
+                let tag = Tag {
+                    record,
+                    member,
+                    offset,
+                };
+                self.read(Arc::clone(file), span, tag)?;
+            } else {
+                span.fill(0);
+                self.members
+                    .damage(member, || "has no content to read".into());
+            }
+            offset += read as u64;
+            len -= read as u64;
+        }
+        Ok(())
+    }
+
+    fn back(&mut self) -> &mut Filling {
+        self.filling
+            .back_mut()
+            .expect("something was laid out before")
+    }
+
+    /// The next up to `want` bytes of the record that is being laid out, or of
+    /// a new one.
+    fn span(&mut self, want: u64) -> Result<Span, AssembleError> {
+        if self.filling.back().is_none_or(|back| back.rest.is_empty()) {
+            let mut rest = self.buffer()?.into_span();
+            // What is behind the record is the drive's.
+            let record = rest.split_to(self.record_bytes);
+            drop(std::mem::replace(&mut rest, record));
+            self.filling.push_back(Filling {
+                rest,
+                reads: 0,
+                pieces: Vec::new(),
+            });
+        }
+        let rest = &mut self.back().rest;
+        let len = usize::try_from(want).unwrap_or(usize::MAX).min(rest.len());
+        Ok(rest.split_to(len))
+    }
+
+    /// A buffer from the pool. While there is none, reads that end let records
+    /// go, and the drive gives them back.
+    fn buffer(&mut self) -> Result<longhaul_ffi::buffer::Buffer, AssembleError> {
+        loop {
+            self.send_complete(0)?;
+            if let Some(buffer) = self.pool.try_take() {
+                return Ok(buffer);
+            }
+            if self.ring.in_flight() == 0 {
+                return Ok(self.pool.take());
+            }
+            self.reap(true)?;
+        }
+    }
+
+    fn read(&mut self, file: Arc<File>, span: Span, tag: Tag) -> Result<(), AssembleError> {
+        while !self.ring.has_room() {
+            self.reap(true)?;
+        }
+        let offset = tag.offset;
+        self.ring.read(file, offset, span, tag);
+        self.queued += 1;
+        Ok(())
+    }
+
+    /// Hands queued reads to the kernel and takes those that have ended.
+    fn reap(&mut self, wait: bool) -> Result<(), AssembleError> {
+        self.queued = 0;
+        let mut again = Vec::new();
+        let (filling, members, oldest) = (&mut self.filling, &mut self.members, self.oldest);
+        let mut each = |done: Done<Tag>| {
+            if let Some(rest) = ended(done, members, |record| {
+                let place = usize::try_from(record - oldest).expect("a record in memory");
+                filling[place].reads -= 1;
+            }) {
+                again.push(rest);
+            }
+        };
+        self.ring
+            .reap(wait, &mut each)
+            .map_err(AssembleError::Ring)?;
+        for (file, span, tag) in again {
+            let offset = tag.offset;
+            self.ring.read(file, offset, span, tag);
+            self.queued += 1;
+        }
+        Ok(())
+    }
+
+    /// Sends the records that are complete, in order, but for the last `keep`:
+    /// the one that is being laid out may still get a member's end.
+    fn send_complete(&mut self, keep: usize) -> Result<(), AssembleError> {
+        while self.filling.len() > keep {
+            let front = &self.filling[0];
+            if front.reads > 0 || !front.rest.is_empty() {
+                return Ok(());
+            }
+            let Filling { rest, pieces, .. } = self.filling.pop_front().expect("there is one");
+            self.oldest += 1;
+            let buffer = rest
+                .into_buffer()
+                .expect("all reads of the record have ended");
+            let pieces = pieces.into_iter().map(|(range, ends)| {
+                let ends = ends.then(|| self.members.pop()).flatten().map(|member| {
+                    let (entry, problem) = member.finish();
+                    self.problems.extend(problem);
+                    entry
+                });
+                Piece { range, ends }
+            });
+            let record = Record {
+                buffer,
+                len: self.record_bytes,
+                pieces: pieces.collect(),
+            };
+            self.out.send(record).map_err(|_| AssembleError::Stopped)?;
+        }
+        Ok(())
+    }
+}
+
+/// Takes note of a read that has ended; gives back what is still to be read.
+fn ended(
+    done: Done<Tag>,
+    members: &mut Members,
+    record_done: impl FnOnce(u64),
+) -> Option<(Arc<File>, Span, Tag)> {
+    let Done {
+        result,
+        file,
+        mut span,
+        mut tag,
+    } = done;
+    match result {
+        Ok(len) if len > 0 => {
+            drop(span.split_to(len));
+            tag.offset += len as u64;
+        }
+        Ok(_) => {
+            let offset = tag.offset;
+            members.damage(tag.member, || {
+                format!("ended at byte {offset} while it was read; the rest is stored as zeros")
+            });
+            span.fill(0);
+            span = span.split_to(0);
+        }
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINTR | libc::EAGAIN)) => {}
+        Err(error) => {
+            let offset = tag.offset;
+            members.damage(tag.member, || {
+                format!("could not be read at byte {offset}: {error}; stored as zeros there")
+            });
+            span.fill(0);
+            span = span.split_to(0);
+        }
+    }
+    if span.is_empty() {
+        record_done(tag.record);
+        return None;
+    }
+    Some((file, span, tag))
+}
