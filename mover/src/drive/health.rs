@@ -68,7 +68,7 @@ impl Drive {
         let density = self.if_known(Drive::density)?.flatten();
         let statistics = self.if_known(Drive::volume_statistics)?.flatten();
         let capacity = self.if_known(Drive::tape_capacity)?.flatten();
-        let medium = self.medium_identity()?;
+        let medium = self.if_known(Drive::medium_identity)?.unwrap_or_default();
         let descriptor = modes.as_ref().and_then(|modes| modes.block_descriptor);
         let (capacity_bytes, remaining_bytes) =
             capacities(statistics.as_ref(), capacity.as_ref(), &medium);
@@ -79,7 +79,7 @@ impl Drive {
             density: density.map(|density| density.name),
             capacity_bytes,
             remaining_bytes,
-            alerts: self.alerts()?,
+            alerts: self.if_known(Drive::alerts)?.unwrap_or_default(),
             statistics,
             medium,
         })

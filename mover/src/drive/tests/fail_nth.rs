@@ -78,7 +78,7 @@ fn check(name: &str, number: u64, make: &dyn Fn() -> Rule) -> bool {
     let result = session(&rig, &mut durable);
     let sent = rig.emulated().commands() - first;
     // What the buffer holds is gone in half of the cases.
-    let objects = if number % 2 == 0 {
+    let objects = if number.is_multiple_of(2) {
         rig.objects()
     } else {
         rig.durable_objects()
