@@ -63,6 +63,9 @@ impl SecurityProtocolIn {
     }
 }
 
+/// PAGE CODE and PAGE LENGTH.
+const HEADER_BYTES: usize = 4;
+
 fn body<'a>(what: &'static str, bytes: &'a [u8], page: u16) -> Result<Reader<'a>, ParseError> {
     let mut reader = Reader::new(what, bytes);
     let code = reader.pull::<U16>()?.get();
@@ -169,11 +172,19 @@ impl EncryptionCapabilities {
     /// # Errors
     /// If it ends before its list, or is another page.
     pub fn parse(bytes: &[u8]) -> Result<EncryptionCapabilities, ParseError> {
-        let mut reader = body("Data Encryption Capabilities", bytes, Self::PAGE)?;
+        let what = "Data Encryption Capabilities";
+        let mut reader = body(what, bytes, Self::PAGE)?;
+        let end = HEADER_BYTES + reader.rest().len();
         let flags: u8 = reader.pull()?;
         reader.take(15)?;
+        // A drive was seen to count its page four bytes short: an algorithm
+        // that begins inside the page is read to its own end.
+        let mut reader = Reader::new(what, &bytes[end - reader.rest().len()..]);
         let mut algorithms = Vec::new();
-        while let Ok(wire) = reader.pull::<AlgorithmWire>() {
+        while bytes.len() - reader.rest().len() < end {
+            let Ok(wire) = reader.pull::<AlgorithmWire>() else {
+                break;
+            };
             let beyond = usize::from(wire.length.get()) + 4;
             reader.take_up_to(beyond.saturating_sub(size_of::<AlgorithmWire>()));
             algorithms.push(Algorithm {
