@@ -1,2 +1,11 @@
-//! To be written.
+//! Tools around tapes: what is not a mover's work.
+//!
+//! - [`vtl`]: cartridges of the virtual tape library from outside: what is on
+//!   one, and its tape files as plain files, so that anyone can look at a
+//!   backup with programs that are not ours. The program is `lh-vtl`.
+//!
+//! The programs themselves (`src/bin`) hold no more than the command line;
+//! what they do is here, and returns errors that carry their exit code.
 #![forbid(unsafe_code)]
+
+pub mod vtl;

@@ -1,0 +1,52 @@
+//! Why a tool did not do what it was asked to, and its exit code.
+
+use std::io;
+use std::path::PathBuf;
+
+use longhaul_emulator::medium::ObjectError;
+
+/// Why a tool did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The cartridge could not be opened.
+    #[error(transparent)]
+    Cartridge(#[from] longhaul_emulator::Error),
+    /// A file that would be written is there already.
+    #[error("{} exists already; name another folder, or remove it", .path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An object of the cartridge could not be read.
+    #[error("{done} tape files were written, the next one was not")]
+    Object {
+        /// Tape files that are whole.
+        done: u64,
+        /// Which object, and why.
+        source: ObjectError,
+    },
+    /// The file system that is written to failed.
+    #[error("cannot {action} {}", .path.display())]
+    Target {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The kernel's error.
+        source: io::Error,
+    },
+}
+
+impl Failure {
+    /// The program's exit code: 3 the medium, 4 refused to protect data, 5 held
+    /// by another, 7 needs an operator.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Failure::Cartridge(longhaul_emulator::Error::Held { .. }) => 5,
+            Failure::Cartridge(_) | Failure::Object { .. } => 3,
+            Failure::Exists { .. } => 4,
+            Failure::Target { .. } => 7,
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Emulated cartridges, seen from outside the drive.
+//!
+//! A `.vtape` file holds the logical objects of a tape: blocks and filemarks.
+//! [`export`] writes what lies between filemarks as plain files, and [`info`]
+//! tells what there is. Both open the cartridge to be read only, as no drive
+//! may have it meanwhile.
+
+mod export;
+mod failure;
+mod info;
+
+pub use export::{Exported, export};
+pub use failure::Failure;
+pub use info::{CartridgeInfo, TapeFile, info};
