@@ -25,6 +25,7 @@
 //!   end so gets an empty member in between, [`END_MEMBER`], which the parser
 //!   skips.
 
+mod event;
 mod headers;
 mod layout;
 mod parser;
@@ -32,8 +33,9 @@ mod parsing;
 mod set_head;
 mod sparse;
 
+pub use event::{Continuation, Event, ParsedMember};
 pub use layout::{Layout, LayoutError, Part, Placement};
-pub use parser::{Continuation, Event, Feed, ParsedMember, Parser};
+pub use parser::{Feed, Parser};
 pub use parsing::ArchiveError;
 pub use set_head::{SetHead, SetKind};
 
