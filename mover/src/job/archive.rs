@@ -165,9 +165,5 @@ pub fn own_file(path: &str, file: std::fs::File) -> Result<Found, JobError> {
         nlink: 1,
         ..Inode::default()
     };
-    Ok(Found::Entry(Box::new(Entry {
-        member,
-        inode,
-        file,
-    })))
+    Ok(Found::Entry(Box::new(Entry { member, inode, file, direct: None })))
 }

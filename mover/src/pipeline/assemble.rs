@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
-use longhaul_ffi::buffer::{Pool, Span};
+use longhaul_ffi::buffer::{ALIGNMENT, Pool, Span};
 use longhaul_ffi::ring::{Done, Ring};
 use longhaul_format::archive::{Layout, LayoutError, Part, Placement, SetHead};
 use longhaul_format::index::Entry as IndexEntry;
@@ -44,6 +44,23 @@ struct Tag {
     record: u64,
     member: u64,
     offset: u64,
+    /// Where what a direct read leaves is read, if that is not the file itself.
+    through_cache: Option<Arc<File>>,
+}
+
+/// The content of the file that is being laid out.
+struct Content {
+    file: Arc<File>,
+    direct: Option<Arc<File>>,
+}
+
+impl Content {
+    /// How much of a read of `len` bytes at `offset`, to `at` in its record,
+    /// can be direct: what is aligned on all sides.
+    fn direct_len(&self, offset: u64, at: usize, len: usize) -> usize {
+        let aligned = offset.is_multiple_of(ALIGNMENT as u64) && at.is_multiple_of(ALIGNMENT);
+        if self.direct.is_some() && aligned { len / ALIGNMENT * ALIGNMENT } else { 0 }
+    }
 }
 
 /// A record that is being laid out or read.
@@ -126,14 +143,16 @@ impl Assembler {
         let Entry {
             mut member,
             inode,
-            mut file,
+            file,
+            direct,
         } = entry;
+        let mut content = file.map(|file| Content { file, direct });
         if inode.nlink > 1 && !matches!(member.kind, Kind::Directory) {
             if let Some(first) = self.links.get(&(inode.dev, inode.ino)) {
                 member.kind = Kind::HardLink {
                     target: first.clone(),
                 };
-                file = None;
+                content = None;
             } else {
                 self.links
                     .insert((inode.dev, inode.ino), member.path.clone());
@@ -155,12 +174,12 @@ impl Assembler {
         };
         let number = self.members.push(InProgress {
             entry: Box::new(index),
-            file: file.clone(),
+            file: content.as_ref().map(|content| Arc::clone(&content.file)),
             size,
             mtime: member.mtime,
             problem: None,
         });
-        self.lay(placement, file.as_ref(), Some(number))
+        self.lay(placement, content.as_ref(), Some(number))
     }
 
     fn place(&mut self, member: &mut Member) -> Result<Placement, AssembleError> {
@@ -219,7 +238,7 @@ impl Assembler {
     fn lay(
         &mut self,
         placement: Placement,
-        file: Option<&Arc<File>>,
+        content: Option<&Content>,
         member: Option<u64>,
     ) -> Result<(), AssembleError> {
         for part in placement.parts {
@@ -242,7 +261,7 @@ impl Assembler {
                 }
                 Part::File { offset, len } => {
                     let number = member.expect("only members have file data");
-                    self.lay_file(file, number, offset, len)?;
+                    self.lay_file(content, number, offset, len)?;
                 }
             }
         }
@@ -259,33 +278,33 @@ impl Assembler {
 
     fn lay_file(
         &mut self,
-        file: Option<&Arc<File>>,
+        content: Option<&Content>,
         member: u64,
         mut offset: u64,
         mut len: u64,
     ) -> Result<(), AssembleError> {
         while len > 0 {
             let mut span = self.span(len)?;
-            let read = span.len();
-            let at = self.record_bytes - self.back().rest.len() - read;
-            let record = self.oldest + self.filling.len() as u64 - 1;
-            let back = self.back();
-            back.pieces.push((at..at + read, false));
-            if let Some(file) = file {
-                back.reads += 1;
-                let tag = Tag {
-                    record,
-                    member,
-                    offset,
-                };
-                self.read(Arc::clone(file), span, tag)?;
+            let here = span.len();
+            let at = self.record_bytes - self.back().rest.len() - here;
+            self.back().pieces.push((at..at + here, false));
+            if let Some(content) = content {
+                let direct = span.split_to(content.direct_len(offset, at, here));
+                if let (false, Some(file)) = (direct.is_empty(), &content.direct) {
+                    let through_cache = Some(Arc::clone(&content.file));
+                    self.read(file, direct, member, offset, through_cache)?;
+                }
+                if !span.is_empty() {
+                    let offset = offset + (here - span.len()) as u64;
+                    self.read(&content.file, span, member, offset, None)?;
+                }
             } else {
                 span.fill(0);
                 self.members
                     .damage(member, || "has no content to read".into());
             }
-            offset += read as u64;
-            len -= read as u64;
+            offset += here as u64;
+            len -= here as u64;
         }
         Ok(())
     }
@@ -330,12 +349,27 @@ impl Assembler {
         }
     }
 
-    fn read(&mut self, file: Arc<File>, span: Span, tag: Tag) -> Result<(), AssembleError> {
+    /// Queues a read into the record that is being laid out.
+    fn read(
+        &mut self,
+        file: &Arc<File>,
+        span: Span,
+        member: u64,
+        offset: u64,
+        through_cache: Option<Arc<File>>,
+    ) -> Result<(), AssembleError> {
         while !self.ring.has_room() {
             self.reap(true)?;
         }
-        let offset = tag.offset;
-        self.ring.read(file, offset, span, tag);
+        self.back().reads += 1;
+        let record = self.oldest + self.filling.len() as u64 - 1;
+        let tag = Tag {
+            record,
+            member,
+            offset,
+            through_cache,
+        };
+        self.ring.read(Arc::clone(file), offset, span, tag);
         self.queued += 1;
         Ok(())
     }
@@ -404,10 +438,19 @@ fn ended(
 ) -> Option<(Arc<File>, Span, Tag)> {
     let Done {
         result,
-        file,
+        mut file,
         mut span,
         mut tag,
     } = done;
+    let whole = matches!(result, Ok(len) if len == span.len());
+    if let (false, Some(through_cache)) = (whole, tag.through_cache.take()) {
+        // What direct I/O refuses, or leaves at a file's new end, is read as
+        // everybody reads; what goes wrong then has gone wrong.
+        file = through_cache;
+        if result.is_err() {
+            return Some((file, span, tag));
+        }
+    }
     match result {
         Ok(len) if len > 0 => {
             drop(span.split_to(len));

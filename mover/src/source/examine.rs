@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use longhaul_format::acl::Acl;
+use longhaul_format::archive::LARGE;
 use longhaul_format::member::{Kind, Member, Segment, Time};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, SeekFrom, Stat};
 use rustix::io::Errno;
@@ -80,12 +81,22 @@ fn regular(parent: BorrowedFd<'_>, name: &CStr, path: &[u8]) -> Result<Entry, Er
     let sparse = holes(&fd, &stat, size);
     let attributes = Attributes::of_file(fd.as_fd())?;
     let kind = Kind::File { size, sparse };
+    let direct = if size >= LARGE { past_the_cache(&fd) } else { None };
     let file = (size > 0).then(|| Arc::new(File::from(fd)));
     Ok(Entry {
         member: member(path, kind, &stat, attributes),
         inode: inode(&stat),
         file,
+        direct,
     })
+}
+
+/// Opens the same file for direct I/O, if its file system does that.
+fn past_the_cache(fd: &OwnedFd) -> Option<Arc<File>> {
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let flags = OFlags::RDONLY | OFlags::DIRECT | OFlags::CLOEXEC;
+    let direct = rustix::fs::open(path, flags, Mode::empty()).ok()?;
+    Some(Arc::new(File::from(direct)))
 }
 
 /// Anything that is not opened: links, fifos, devices.
@@ -116,6 +127,7 @@ fn node(parent: BorrowedFd<'_>, name: &CStr, path: &[u8]) -> Result<Entry, Errno
         member: member(path, kind, &stat, attributes),
         inode: inode(&stat),
         file: None,
+        direct: None,
     })
 }
 
@@ -128,6 +140,7 @@ pub(super) fn directory(fd: BorrowedFd<'_>, path: &[u8]) -> Result<Entry, Errno>
         member,
         inode: inode(&stat),
         file: None,
+        direct: None,
     })
 }
 
@@ -146,6 +159,7 @@ pub(super) fn closed_directory(
         member,
         inode: inode(&stat),
         file: None,
+        direct: None,
     })
 }
 

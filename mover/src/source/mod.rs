@@ -48,6 +48,9 @@ pub struct Entry {
     pub inode: Inode,
     /// The content of a regular file that is not empty, open for reading.
     pub file: Option<Arc<File>>,
+    /// The same content past the page cache, of a large file whose file system
+    /// can do that: one copy less, and the applications' cached pages stay.
+    pub direct: Option<Arc<File>>,
 }
 
 /// The identity of a file in its file system, and when it last changed.
