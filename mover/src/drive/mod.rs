@@ -46,7 +46,7 @@
 //!    the gap. [`Drive::submit_write`] and [`Drive::complete_write`] are apart
 //!    only so that the caller can fill the next buffer meanwhile.
 //! 5. **Nothing but READ POSITION is asked of a drive while it streams.** Log
-//!    pages and cartridge memory ([`Drive::health`], [`Drive::host_attributes`])
+//!    pages and cartridge memory ([`Drive::health`], [`Drive::medium_identity`])
 //!    are for the load and the end.
 //!
 //! # Outcomes and errors
@@ -54,7 +54,7 @@
 //! Filemarks, early warning and the end of data are values ([`Read`],
 //! [`Written`], [`Spaced`]). A [`DriveError`] says what happened, on which
 //! drive and what to do; [`DriveError::kind`] gives the exit code. Which sense
-//! data means what is one table, [`longhaul_scsi::verdict`]; what is *done*
+//! data means what is one table, [`longhaul_scsi::verdict()`]; what is *done*
 //! about it here is one file, `recovery.rs`.
 //!
 //! # The rooms

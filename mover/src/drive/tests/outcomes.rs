@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use longhaul_scsi::cdb::Cdb;
+use longhaul_scsi::cdb::{Cdb, Command};
 use longhaul_scsi::sense::{Sense, SenseKey};
 use longhaul_scsi::ssc::opcode;
+use longhaul_scsi::ssc::transfer::WriteFilemarks6;
 use longhaul_scsi::status::Status;
 use longhaul_scsi::transport::{Outcome, TransportError};
 
@@ -148,6 +149,26 @@ fn filemarks_are_written_once_and_synchronised_by_an_answer() {
                 "{outcome:?}"
             );
         }
+    }
+}
+
+#[test]
+fn filemarks_that_are_only_in_the_buffer_are_brought_to_the_medium() {
+    for outcome in unknown_outcomes() {
+        let rig = Rig::new();
+        // The drive was cut off before it had synchronised.
+        let accepted = WriteFilemarks6::new(2, true).cdb();
+        let fate = Fate::Replaced(accepted, outcome.clone());
+        let (mut drive, _) = session(&rig, opcode::WRITE_FILEMARKS_6, vec![fate]);
+        drive.write(block_buffer(0), BLOCK).0.expect("written");
+        drive
+            .write_filemarks(2, false)
+            .expect("written and synchronised");
+        assert_eq!(
+            rig.durable_objects(),
+            expected(&[Some(0), None, None]),
+            "{outcome:?}"
+        );
     }
 }
 

@@ -14,6 +14,8 @@ pub(super) enum Fate {
     Swallowed(Outcome),
     /// It is carried out, and ends like this all the same.
     Misreported(Outcome),
+    /// Another command is carried out, and it ends like this.
+    Replaced(Cdb, Outcome),
 }
 
 type Rule = Box<dyn FnMut(usize, &Cdb) -> Fate + Send>;
@@ -66,6 +68,10 @@ impl Transport for Tampered {
             Fate::Misreported(outcome) => {
                 self.misreport = Some(outcome);
                 self.inner.submit(request);
+            }
+            Fate::Replaced(cdb, outcome) => {
+                self.misreport = Some(outcome);
+                self.inner.submit(Request { cdb, ..request });
             }
         }
     }
