@@ -62,7 +62,7 @@ impl Patience {
 /// Counts repetitions and pauses of one command.
 pub(super) struct Tries {
     patience: Patience,
-    started: Instant,
+    failed_at: Option<Instant>,
     next_pause: Duration,
     /// How often the command was sent again.
     repeated: u32,
@@ -74,7 +74,7 @@ impl Tries {
     pub(super) fn new(patience: Patience) -> Tries {
         Tries {
             patience,
-            started: Instant::now(),
+            failed_at: None,
             next_pause: patience.pause,
             repeated: 0,
             counted: 0,
@@ -86,46 +86,60 @@ impl Tries {
     /// # Errors
     /// The step's problem, once its time or its repetitions are used up.
     pub(super) fn pause_for(&mut self, step: Step) -> Result<(), Problem> {
-        self.pause_up_to(self.patience.repeats, step)
+        let Patience {
+            busy,
+            path,
+            repeats,
+            ..
+        } = self.patience;
+        match step {
+            Step::Done(_) => Ok(()),
+            Step::NotSent => {
+                let tries = self.repeated + 1;
+                self.pause_within(busy, Problem::Busy { tries })
+            }
+            Step::Wait(problem) => self.pause_within(path, problem),
+            // Counted, not timed: such a command may itself have taken an hour.
+            Step::Attention(problem) | Step::Unknown(problem) => {
+                self.pause_counted(repeats, problem)
+            }
+            Step::Fail(problem) => Err(problem),
+        }
     }
 
     /// The same for TEST UNIT READY, which is there to be repeated: only time
     /// counts, and how many unit attentions there can be.
     pub(super) fn pause_patiently(&mut self, step: Step) -> Result<(), Problem> {
-        let repeats = match step {
-            Step::Attention(_) => ATTENTIONS_MAX,
-            _ => u32::MAX,
-        };
-        self.pause_up_to(repeats, step)
+        match step {
+            Step::Attention(problem) => self.pause_counted(ATTENTIONS_MAX, problem),
+            Step::Unknown(problem) => self.pause_within(self.patience.path, problem),
+            step => self.pause_for(step),
+        }
     }
 
-    fn pause_up_to(&mut self, repeats: u32, step: Step) -> Result<(), Problem> {
-        let Patience { busy, path, .. } = self.patience;
-        let (problem, total, counted) = match step {
-            Step::Done(_) => return Ok(()),
-            Step::NotSent => (
-                Problem::Busy {
-                    tries: self.repeated + 1,
-                },
-                busy,
-                false,
-            ),
-            Step::Wait(problem) => (problem, path, false),
-            Step::Attention(problem) | Step::Unknown(problem) => (problem, path, true),
-            Step::Fail(problem) => return Err(problem),
-        };
-        let used_up = counted && self.counted >= repeats;
-        if used_up || self.started.elapsed() >= total {
+    /// Time runs from the first failure on, and a machine that is too slow to
+    /// use it still gets its repetitions.
+    fn pause_within(&mut self, total: Duration, problem: Problem) -> Result<(), Problem> {
+        let failed_at = *self.failed_at.get_or_insert_with(Instant::now);
+        if failed_at.elapsed() >= total && self.repeated >= self.patience.repeats {
             return Err(problem);
         }
-        self.counted += u32::from(counted);
-        self.repeated += 1;
+        self.pause();
+        Ok(())
+    }
+
+    fn pause_counted(&mut self, repeats: u32, problem: Problem) -> Result<(), Problem> {
+        if self.counted >= repeats {
+            return Err(problem);
+        }
+        self.counted += 1;
         self.pause();
         Ok(())
     }
 
     /// Only pauses, longer each time.
     pub(super) fn pause(&mut self) {
+        self.repeated = self.repeated.saturating_add(1);
         thread::sleep(self.next_pause);
         self.next_pause = (self.next_pause * 2).min(self.patience.pause_max);
     }
@@ -224,4 +238,28 @@ impl Drive {
         })
         .map(drop)
     }
+
+    /// An answer, or `None` if it is not to be had in the drive's present
+    /// state.
+    pub(super) fn if_known<T>(
+        &mut self,
+        ask: impl FnOnce(&mut Drive) -> Result<T, DriveError>,
+    ) -> Result<Option<T>, DriveError> {
+        match ask(self) {
+            Err(error) if is_about_the_question(error.problem()) => Ok(None),
+            answer => answer.map(Some),
+        }
+    }
+}
+
+fn is_about_the_question(problem: &Problem) -> bool {
+    matches!(
+        problem,
+        Problem::Unsupported(_)
+            | Problem::NoMedium
+            | Problem::NotLoaded(_)
+            | Problem::NotReady { .. }
+            | Problem::Malformed(_)
+            | Problem::Held { .. }
+    )
 }

@@ -144,30 +144,6 @@ impl Drive {
                 .ok()),
         }
     }
-
-    /// An answer, or `None` if it is not to be had in the drive's present
-    /// state.
-    fn if_known<T>(
-        &mut self,
-        ask: impl FnOnce(&mut Drive) -> Result<T, DriveError>,
-    ) -> Result<Option<T>, DriveError> {
-        match ask(self) {
-            Err(error) if is_about_the_question(error.problem()) => Ok(None),
-            answer => answer.map(Some),
-        }
-    }
-}
-
-fn is_about_the_question(problem: &Problem) -> bool {
-    matches!(
-        problem,
-        Problem::Unsupported(_)
-            | Problem::NoMedium
-            | Problem::NotLoaded(_)
-            | Problem::NotReady { .. }
-            | Problem::Malformed(_)
-            | Problem::Held { .. }
-    )
 }
 
 /// Capacity and what is left of it, in bytes: from the page that is made for

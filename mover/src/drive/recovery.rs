@@ -1,8 +1,24 @@
 //! From verdict to action, and the rule for unknown outcomes.
 //!
-//! Which outcome means what is the table in [`longhaul_scsi::verdict`]; what
-//! this session does about it is [`Drive::step`]. Every repetition is bounded
-//! by [`Patience`](super::command::Patience).
+//! Which outcome means what is the table in [`longhaul_scsi::verdict()`]. What
+//! this session does about it is [`Drive::step`]:
+//!
+//! | the outcome | the step | a write | anything else |
+//! | --- | --- | --- | --- |
+//! | done; a condition | `Done` | counts it | a value |
+//! | busy, nothing sent | `NotSent` | again, up to a minute | the same |
+//! | becoming ready | `Wait` | settled, then once more | again, up to some minutes |
+//! | an attention without consequences | `Attention` | settled, then once more | twice more |
+//! | timeout, broken path, abort | `Unknown` | settled, then once more | twice more |
+//! | reset, other cartridge, deferred error | – | the session is lost | the same |
+//! | our reservation is gone | – | the session is fenced | the same |
+//! | refused, broken, worn, full | `Fail` | an error | an error; a read tries thrice |
+//!
+//! *Settled* is [`Drive::settle`]: calm the path, prove the reservation, restore
+//! the modes, and let READ POSITION say how much was done. Every repetition is
+//! bounded by [`Patience`](super::command::Patience). Outside of a session
+//! (nothing reserved, nothing prepared) resets and new cartridges are only
+//! noted: they were before us.
 
 use longhaul_scsi::sense::SenseKey;
 use longhaul_scsi::status::Status;

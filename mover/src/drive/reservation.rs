@@ -78,7 +78,9 @@ impl Key {
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_longhaul() {
+        if self.0 == 0 {
+            f.write_str("a holder without a key")
+        } else if self.is_longhaul() {
             write!(f, "a Longhaul mover (key {:016x}h)", self.0)
         } else {
             write!(f, "another program (key {:016x}h)", self.0)

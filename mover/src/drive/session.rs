@@ -316,10 +316,9 @@ impl Drive {
 
     fn ask_limits(&mut self) -> Result<(), DriveError> {
         let cdb = ReadBlockLimits::new().cdb();
-        match self.ask_in("READ BLOCK LIMITS", cdb, BlockLimits::BYTES) {
-            Ok(bytes) => self.limits = BlockLimits::parse(&bytes).ok(),
-            Err(error) => log::info!("{error}"),
-        }
+        let ask = |drive: &mut Drive| drive.ask_in("READ BLOCK LIMITS", cdb, BlockLimits::BYTES);
+        let told = self.if_known(ask)?;
+        self.limits = told.and_then(|bytes| BlockLimits::parse(&bytes).ok());
         Ok(())
     }
 }

@@ -37,10 +37,8 @@ impl Drive {
     /// Asks the drive for its timeouts. One that does not say gets the table's.
     pub(super) fn ask_timeouts(&mut self) -> Result<(), DriveError> {
         let cdb = ReportSupportedOperationCodes::new(Asked::All, REPORT_BYTES).cdb();
-        match self.ask_in(REPORT, cdb, REPORT_BYTES as usize) {
-            Ok(bytes) => self.timeouts.reported = SupportedCommands::parse(&bytes).ok(),
-            Err(error) => log::info!("{error}; timeouts are taken from a table"),
-        }
+        let told = self.if_known(|drive| drive.ask_in(REPORT, cdb, REPORT_BYTES as usize))?;
+        self.timeouts.reported = told.and_then(|bytes| SupportedCommands::parse(&bytes).ok());
         Ok(())
     }
 }

@@ -95,13 +95,14 @@ struct Resend {
 }
 
 impl Drive {
-    /// Starts the write of one block, the first `len` bytes of `buffer`.
+    /// Starts the write of one block, the first `len` bytes of `buffer`. The
+    /// limits on `len` are [`limits`](Drive::limits).
     ///
     /// # Panics
     /// If a write is in flight: one is, never two.
     pub fn submit_write(&mut self, buffer: Buffer, len: usize) {
         assert!(self.in_flight.is_none(), "a second write in flight");
-        let in_flight = match self.may_write_block(len.min(buffer.len())) {
+        let in_flight = match self.may_write_block(len, buffer.len()) {
             Err(error) => InFlight::Refused { buffer, error },
             Ok(()) => {
                 self.send_write(Data::Out { buffer, len }, len);
@@ -158,8 +159,12 @@ impl Drive {
         self.write_filemarks(0, false)
     }
 
-    fn may_write_block(&mut self, len: usize) -> Result<(), DriveError> {
+    fn may_write_block(&mut self, len: usize, buffer_len: usize) -> Result<(), DriveError> {
         self.may_write(WRITE)?;
+        if len > buffer_len {
+            let what = format!("{len} bytes of a buffer of {buffer_len} were to be written");
+            return Err(self.fail(WRITE, Problem::Unexpected(what)));
+        }
         self.check_record_size(len)
             .map_err(|problem| self.fail(WRITE, problem))
     }
