@@ -1,17 +1,39 @@
 //! Who has a cartridge file open: one drive, as a cartridge can only be in one.
 
 use std::fs::{self, File, TryLockError};
+use std::ops::Deref;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::error::Error;
 
-/// Takes the file for this opener alone, until `file` is closed (`flock(2)`;
-/// the kernel lets go when the process dies, however it dies).
+/// A locked file. Dropping it unlocks it by name, and does not wait for the
+/// last copy of its descriptor to be closed: a process that is just being
+/// forked off has one, until it executes its program.
+#[derive(Debug)]
+pub(crate) struct Locked(File);
+
+impl Deref for Locked {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.0
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // If it fails, closing the file unlocks it a moment later.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Takes the file for this opener alone (`flock(2)`; the kernel lets go when
+/// the process dies, however it dies).
 ///
 /// # Errors
 /// [`Error::Held`] with the holder's process id, where `/proc/locks` shows it.
-pub(crate) fn take(file: &File, path: &Path) -> Result<(), Error> {
+pub(crate) fn take(file: File, path: &Path) -> Result<Locked, Error> {
     outcome(file.try_lock(), file, path)
 }
 
@@ -20,16 +42,16 @@ pub(crate) fn take(file: &File, path: &Path) -> Result<(), Error> {
 ///
 /// # Errors
 /// As [`take`].
-pub(crate) fn share(file: &File, path: &Path) -> Result<(), Error> {
+pub(crate) fn share(file: File, path: &Path) -> Result<Locked, Error> {
     outcome(file.try_lock_shared(), file, path)
 }
 
-fn outcome(locked: Result<(), TryLockError>, file: &File, path: &Path) -> Result<(), Error> {
+fn outcome(locked: Result<(), TryLockError>, file: File, path: &Path) -> Result<Locked, Error> {
     match locked {
-        Ok(()) => Ok(()),
+        Ok(()) => Ok(Locked(file)),
         Err(TryLockError::WouldBlock) => Err(Error::Held {
             path: path.to_owned(),
-            pid: holder(file),
+            pid: holder(&file),
         }),
         Err(TryLockError::Error(source)) => Err(Error::io(path, "lock it", source)),
     }
@@ -65,16 +87,21 @@ mod tests {
     #[test]
     fn a_second_opener_is_told_the_holder() {
         let file = tempfile::NamedTempFile::new().expect("temporary file");
-        let first = File::open(file.path()).expect("open");
-        take(&first, file.path()).expect("free");
-        let second = File::open(file.path()).expect("open");
-        let error = take(&second, file.path()).expect_err("held");
+        let open = || File::open(file.path()).expect("open");
+        let first = take(open(), file.path()).expect("free");
+        let copy = first.try_clone().expect("a second descriptor");
+        let error = take(open(), file.path()).expect_err("held");
         let Error::Held { pid, .. } = error else {
             panic!("{error}")
         };
         assert_eq!(pid, Some(std::process::id()));
+        share(open(), file.path()).expect_err("held");
         drop(first);
-        take(&second, file.path()).expect("free again");
+        let reader = share(open(), file.path()).expect("free, whoever has a copy");
+        share(open(), file.path()).expect("readers share");
+        take(open(), file.path()).expect_err("read");
+        drop((reader, copy));
+        take(open(), file.path()).expect("free again");
     }
 
     #[test]

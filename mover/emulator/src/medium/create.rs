@@ -61,7 +61,7 @@ impl Medium {
                 source: error,
             },
         })?;
-        lock::take(&file, path)?;
+        let file = lock::take(file, path)?;
         let mut medium = Medium {
             path: path.to_owned(),
             file,

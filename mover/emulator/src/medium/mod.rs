@@ -28,11 +28,11 @@ mod reader;
 mod superblock;
 mod table;
 
-use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use crate::lock::Locked;
 pub(crate) use attributes::{Attribute, HEADER_BYTES as ATTRIBUTE_HEADER_BYTES};
 pub use create::{Blank, CAPACITY_DEFAULT};
 pub use reader::{Cartridge, Object, ObjectError, Objects};
@@ -112,7 +112,7 @@ struct Uncommitted {
 #[derive(Debug)]
 pub struct Medium {
     path: PathBuf,
-    file: File,
+    file: Locked,
     geometry: Geometry,
     head: Superblock,
     /// What the file's superblock says; `head` may be ahead of it.
@@ -324,6 +324,14 @@ impl Medium {
 
     /// Filemarks before an object.
     pub(crate) fn filemarks_before(&self, object: u64) -> Result<u64, MediumError> {
+        // Both ends are known without the table, which may be damaged.
+        if object == 0 || object >= self.committed.objects {
+            return Ok(if object == 0 {
+                0
+            } else {
+                self.committed.filemarks
+            });
+        }
         let (mut low, mut high) = (0, self.committed.filemarks);
         while low < high {
             let middle = low + (high - low) / 2;

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::superblock::{COPY_BYTES, Superblock, Unusable};
 use super::{Geometry, Medium, OBJECT_OVERHEAD, Uncommitted};
 use crate::error::Error;
-use crate::lock;
+use crate::lock::{self, Locked};
 use crate::url::{CAPACITY_MAX, CAPACITY_MIN};
 
 impl Medium {
@@ -24,7 +24,7 @@ impl Medium {
             Err(error) if refuses_writing(&error) => (reading(path)?, true),
             Err(error) => return Err(Error::io(path, "open it", error)),
         };
-        lock::take(&file, path)?;
+        let file = lock::take(file, path)?;
         Medium::of(path, file, read_only)
     }
 
@@ -34,11 +34,11 @@ impl Medium {
     /// As [`Medium::open`].
     pub(super) fn open_read_only(path: &Path) -> Result<Medium, Error> {
         let file = reading(path)?;
-        lock::share(&file, path)?;
+        let file = lock::share(file, path)?;
         Medium::of(path, file, true)
     }
 
-    fn of(path: &Path, file: File, read_only: bool) -> Result<Medium, Error> {
+    fn of(path: &Path, file: Locked, read_only: bool) -> Result<Medium, Error> {
         let metadata = file
             .metadata()
             .map_err(|e| Error::io(path, "look at it", e))?;

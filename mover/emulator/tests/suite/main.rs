@@ -1,0 +1,19 @@
+//! The drive's behaviour, command by command, and what is left after a kill.
+
+mod basic;
+mod cartridge;
+mod clock;
+mod crash;
+mod end_of_medium;
+mod faults;
+mod fixed_blocks;
+mod logs;
+mod memory;
+mod model;
+mod modes;
+mod motion;
+mod nexuses;
+mod position;
+mod rig;
+mod transfer;
+mod transport;
