@@ -1,5 +1,6 @@
 //! The drive's behaviour, command by command, and what is left after a kill.
 
+mod agreement;
 mod basic;
 mod cartridge;
 mod clock;
