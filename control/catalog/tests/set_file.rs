@@ -3,6 +3,9 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::thread;
+use std::time::Duration;
 
 use common::row;
 use longhaul_catalog::{CHUNK_ROWS, Catalog, EntryState, EntryType, Error, Pattern, Row, SetFile};
@@ -179,6 +182,21 @@ fn nothing_is_seen_before_it_is_finished_and_nothing_stays_of_what_was_not() {
             .count(),
         1
     );
+}
+
+#[test]
+fn no_file_is_begun_while_another_opener_sweeps() {
+    let dir = tempfile::tempdir().expect("a scratch folder");
+    let catalog = Catalog::open(dir.path()).expect("a catalog");
+    let lock = File::open(dir.path().join("open.lock")).expect("the lock");
+    lock.lock().expect("locked, as an opener does");
+    thread::scope(|scope| {
+        let begun = scope.spawn(move || catalog.set_builder(SET).map(drop));
+        thread::sleep(Duration::from_millis(100));
+        assert!(!begun.is_finished());
+        lock.unlock().expect("unlocked");
+        begun.join().expect("no panic").expect("begun");
+    });
 }
 
 #[test]
