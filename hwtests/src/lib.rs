@@ -1,2 +1,26 @@
-//! To be written.
+//! Whole-system tests: the programs as their users run them, judged by
+//! programs that are not ours.
+//!
+//! What is here are the means; the tests are in `tests/`:
+//!
+//! - [`tree`] makes a directory tree with every kind of entry that a backup
+//!   must bring back, and every name, time and attribute that is known to go
+//!   wrong. What the host cannot make (devices without root, ACLs on a file
+//!   system that has none) is left out, and named.
+//! - `compare.py` compares two trees in content and metadata, with Python's
+//!   standard library alone; [`compare`](mod@compare) runs it.
+//! - [`program`] runs our programs and others', with an end to their patience,
+//!   and keeps what they said.
+//! - [`peers`] restores an exported tape file with GNU tar, bsdtar and Python's
+//!   tarfile, and knows what each of them cannot bring back.
+//! - [`scratch`] gives a test a folder of its own that goes away with it.
+//!
+//! A test that needs what the host does not have says so on stderr and passes;
+//! as root on a usual file system nothing is left out.
 #![forbid(unsafe_code)]
+
+pub mod compare;
+pub mod peers;
+pub mod program;
+pub mod scratch;
+pub mod tree;
