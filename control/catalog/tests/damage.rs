@@ -103,6 +103,7 @@ fn a_set_file_of_a_newer_version_or_another_set_is_refused() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]
     fn any_bytes_are_refused_without_a_panic(
         bytes in proptest::collection::vec(any::<u8>(), 0..300),
