@@ -8,6 +8,7 @@ use anyhow::{Result, ensure};
 
 use crate::compare::{Leniency, compare};
 use crate::program::{Finished, is_installed, run};
+use crate::scratch::remove_tree;
 
 /// A program that reads pax archives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +148,7 @@ pub fn restore_and_compare(
             finished,
             differences,
         });
-        fs::remove_dir_all(&to)?;
+        remove_tree(&to)?;
     }
     Ok(verdicts)
 }

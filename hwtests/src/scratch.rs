@@ -1,7 +1,9 @@
 //! Folders for tests.
 
-use std::env;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::{env, io};
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
@@ -9,6 +11,9 @@ use tempfile::TempDir;
 /// Names a folder for scratch folders, on a file system that has what tests
 /// need: room for some 200 MB, sparse files, ACLs, extended attributes.
 pub const SCRATCH_VARIABLE: &str = "LONGHAUL_SCRATCH";
+
+/// Set to anything, it keeps scratch folders.
+pub const KEEP_VARIABLE: &str = "LONGHAUL_KEEP";
 
 /// A folder of a test's own. It goes away with the value, even if the test
 /// fails; `LONGHAUL_KEEP=1` keeps it, to look at.
@@ -32,7 +37,7 @@ impl Scratch {
             .prefix("lh-")
             .tempdir_in(&place)
             .with_context(|| format!("cannot make a scratch folder in {}", place.display()))?;
-        if env::var_os("LONGHAUL_KEEP").is_some() {
+        if env::var_os(KEEP_VARIABLE).is_some() {
             dir.disable_cleanup(true);
             eprintln!("keeping {}", dir.path().display());
         }
@@ -48,4 +53,36 @@ impl Scratch {
     pub fn join(&self, name: impl AsRef<Path>) -> PathBuf {
         self.dir.path().join(name)
     }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Folders that nobody may write to would stay, unless root removes
+        // them. What fails here is left behind, and is no test's failure.
+        if env::var_os(KEEP_VARIABLE).is_none() && !rustix::process::geteuid().is_root() {
+            let _ = open_up(self.dir.path());
+        }
+    }
+}
+
+/// Removes a folder and all below it, also what nobody may write to.
+///
+/// # Errors
+/// If it cannot be removed.
+pub fn remove_tree(folder: &Path) -> Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        open_up(folder)?;
+    }
+    fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))
+}
+
+fn open_up(folder: &Path) -> io::Result<()> {
+    fs::set_permissions(folder, Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            open_up(&entry.path())?;
+        }
+    }
+    Ok(())
 }

@@ -128,6 +128,13 @@ impl Maker {
             (Mask, 0),
             (Other, 4),
         ];
+        let folder = [
+            (UserObject, 7),
+            (User(1), 5),
+            (GroupObject, 1),
+            (Mask, 5),
+            (Other, 0),
+        ];
         let default = [
             (UserObject, 7),
             (User(1000), 7),
@@ -141,7 +148,7 @@ impl Maker {
             write(&path, b"acl")?;
             self.try_to(&format!("ACL {name}"), set(&path, ACCESS, &acl(entries)));
         }
-        for (name, access) in [("folder-default", None), ("folder-both", Some(&rich[..]))] {
+        for (name, access) in [("folder-default", None), ("folder-both", Some(&folder[..]))] {
             let path = part.join(name);
             fs::create_dir(&path)?;
             // Made before the default ACL is set, so it inherits nothing, and
