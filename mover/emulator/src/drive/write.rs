@@ -18,7 +18,7 @@ use super::response::{
     write_protected,
 };
 use super::{Command, Drive};
-use crate::medium::BLOCK_BYTES_MAX;
+use crate::medium::{BLOCK_BYTES_MAX, OBJECT_OVERHEAD};
 
 const EARLY_WARNING_LEAST: u64 = 4 << 20;
 
@@ -68,7 +68,6 @@ impl Drive {
                 .map_err(|stop| with_residual(stop, left, moved))?;
             moved += block.len();
         }
-        self.counters.written += moved as u64;
         self.after_recording(zone, moved)?;
         Ok(moved)
     }
@@ -136,6 +135,7 @@ impl Drive {
                 self.position.filemarks += 1;
             }
         }
+        self.counters.written += cost - OBJECT_OVERHEAD;
         self.clock.accepted(cost);
         self.position.object += 1;
         self.position.used += cost;
