@@ -173,6 +173,26 @@ fn filemarks_that_are_only_in_the_buffer_are_brought_to_the_medium() {
 }
 
 #[test]
+fn a_space_is_repeated_from_where_it_began() {
+    for outcome in unknown_outcomes() {
+        let rig = Rig::new();
+        let fate = Fate::Misreported(outcome.clone());
+        let (mut drive, _) = session(&rig, opcode::SPACE_6, vec![fate]);
+        for number in 0..3 {
+            drive.write(block_buffer(number), BLOCK).0.expect("written");
+            drive.write_filemarks(1, true).expect("written");
+        }
+        drive.rewind().expect("rewound");
+        let spaced = drive.space_filemarks(1).expect("spaced");
+        assert_eq!(
+            (spaced.passed, spaced.position.block),
+            (1, 2),
+            "{outcome:?}"
+        );
+    }
+}
+
+#[test]
 fn a_write_that_fails_again_is_given_up_with_the_position_known() {
     let rig = Rig::new();
     let lost = Fate::Swallowed(failed(TransportError::TimedOut));
