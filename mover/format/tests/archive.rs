@@ -215,6 +215,62 @@ fn large_members_keep_the_rules_at_every_length_and_record() {
 }
 
 #[test]
+fn sizes_above_8_gib_keep_the_rules_with_holes_and_without() {
+    let segments = vec![
+        Segment {
+            offset: 1 << 20,
+            len: 9 << 30,
+        },
+        Segment {
+            offset: 1 << 40,
+            len: 5,
+        },
+    ];
+    let sparse = member_of(Kind::File {
+        size: (1 << 40) + 5,
+        sparse: Some(segments),
+    });
+    check_rules(
+        524_288,
+        &[
+            &plain(b"plain", 9 << 30),
+            &sparse,
+            &plain(b"edge", (8 << 30) - 1),
+        ],
+    );
+}
+
+#[test]
+fn hdrcharset_stands_only_before_names_that_are_not_utf_8() {
+    let headers = |path: &[u8], target: &[u8]| {
+        let kind = Kind::Symlink {
+            target: target.to_vec(),
+        };
+        let mut layout = Layout::new(524_288).unwrap();
+        let placed = layout
+            .place(&Member {
+                kind,
+                ..plain(path, 0)
+            })
+            .unwrap();
+        let Part::Bytes(headers) = &placed.parts[0] else {
+            panic!("no headers")
+        };
+        headers.clone()
+    };
+    let binary = |headers: &[u8]| headers[512..].starts_with(b"21 hdrcharset=BINARY\n");
+    assert_eq!(
+        headers(b"caf\xe9", b"\xff").len(),
+        512,
+        "raw names need no record"
+    );
+    assert!(binary(&headers(&[0xE9; 200], b"a")));
+    assert!(binary(&headers(b"a", &[0xE9; 200])));
+    assert!(!binary(&headers(&[b'n'; 200], b"\xff")));
+    assert!(!binary(&headers("é".repeat(100).as_bytes(), &[b'n'; 200])));
+}
+
+#[test]
 fn an_empty_archive_has_no_g_header_before_its_end() {
     check_rules(524_288, &[]);
     let read = read(&stream(1024, &[]), 1024);
@@ -414,6 +470,17 @@ fn a_crafted_archive_cannot_take_memory() {
         many.extend(header(b'x', 0));
     }
     assert!(read(&many, 512).error.unwrap().contains("more than"));
+
+    // Sizes whose sums would overflow.
+    for size in [u64::MAX, (1 << 62) + 1] {
+        let mut body = Vec::new();
+        longhaul_format::pax::push_record(&mut body, b"size", size.to_string().as_bytes());
+        let mut bytes = header(b'x', body.len() as u64);
+        bytes.extend(&body);
+        bytes.resize(1024, 0);
+        bytes.extend(header(b'0', 5));
+        assert!(read(&bytes, 512).error.unwrap().contains("size"));
+    }
 
     let keys = [
         ("major", "1"),

@@ -134,6 +134,8 @@ fn a_line_has_a_limit() {
     let mut bytes = write(&head(), &[]);
     bytes.resize(bytes.len() + LINE_MAX + 1, b' ');
     assert!(matches!(error(&bytes), IndexError::LineTooLong { line: 2 }));
+    bytes.push(b'\n');
+    assert!(matches!(error(&bytes), IndexError::LineTooLong { line: 2 }));
     let path = vec![b'\n'; LINE_MAX];
     let mut writer = Writer::new(Vec::new(), &head()).unwrap();
     assert!(writer.push(&Entry { path, ..entry() }).is_err());
