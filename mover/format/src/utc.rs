@@ -14,7 +14,7 @@ pub fn format(seconds: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
-/// Parses what [`format`] writes; `None` for anything else.
+/// Parses what [`format()`] writes; `None` for anything else.
 pub fn parse(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
     let punctuation = [
