@@ -71,7 +71,12 @@ fn map_arena(count: usize, slot_bytes: usize, free: Sender<u16>) -> io::Result<A
         .ok_or_else(|| io::Error::other("buffer pool larger than the address space"))?;
     let mut map = MmapMut::map_anon(bytes)?;
     let base = NonNull::new(map.as_mut_ptr()).expect("a mapping is never at address 0");
-    Ok(Arc::new(Arena { _map: map, base, slot_bytes, free }))
+    Ok(Arc::new(Arena {
+        _map: map,
+        base,
+        slot_bytes,
+        free,
+    }))
 }
 
 /// A fixed number of equal, page-aligned buffers, mapped once. Cloning gives
@@ -101,9 +106,17 @@ impl Pool {
         let arena = map_arena(count, slot_bytes, sender)?;
         for slot in 0..count {
             let slot = u16::try_from(slot).expect("bounded by POOL_BUFFERS_MAX");
-            arena.free.try_send(slot).expect("the channel has room for every slot");
+            arena
+                .free
+                .try_send(slot)
+                .expect("the channel has room for every slot");
         }
-        Ok(Pool { arena, free, count, buffer_bytes })
+        Ok(Pool {
+            arena,
+            free,
+            count,
+            buffer_bytes,
+        })
     }
 
     /// Takes a buffer, waiting until one is free. Its bytes are whatever they
@@ -122,8 +135,14 @@ impl Pool {
     }
 
     fn buffer(&self, slot: u16) -> Buffer {
-        let block = Arc::new(Block { arena: Arc::clone(&self.arena), slot });
-        Buffer { block, len: self.buffer_bytes }
+        let block = Arc::new(Block {
+            arena: Arc::clone(&self.arena),
+            slot,
+        });
+        Buffer {
+            block,
+            len: self.buffer_bytes,
+        }
     }
 
     /// Buffers in the pool, free or not.
@@ -172,7 +191,10 @@ impl Buffer {
         let (sender, _free) = bounded(1);
         let arena = map_arena(1, len.next_multiple_of(ALIGNMENT), sender)
             .expect("memory for a small buffer");
-        Buffer { block: Arc::new(Block { arena, slot: 0 }), len }
+        Buffer {
+            block: Arc::new(Block { arena, slot: 0 }),
+            len,
+        }
     }
 
     /// A buffer of its own with these bytes.
@@ -184,7 +206,12 @@ impl Buffer {
 
     /// Gives the buffer up for a span over all of it.
     pub fn into_span(self) -> Span {
-        Span { block: self.block, start: 0, len: self.len, whole: self.len }
+        Span {
+            block: self.block,
+            start: 0,
+            len: self.len,
+            whole: self.len,
+        }
     }
 }
 
@@ -229,9 +256,17 @@ impl Span {
     /// If `at` is above the span's length.
     #[must_use]
     pub fn split_to(&mut self, at: usize) -> Span {
-        assert!(at <= self.len, "split at {at} of a span of {} bytes", self.len);
-        let head =
-            Span { block: Arc::clone(&self.block), start: self.start, len: at, whole: self.whole };
+        assert!(
+            at <= self.len,
+            "split at {at} of a span of {} bytes",
+            self.len
+        );
+        let head = Span {
+            block: Arc::clone(&self.block),
+            start: self.start,
+            len: at,
+            whole: self.whole,
+        };
         self.start += at;
         self.len -= at;
         head
@@ -245,7 +280,10 @@ impl Span {
         // `get_mut` succeeds only for the last handle, and synchronises with
         // the drop of the others, so what they wrote is seen.
         if Arc::get_mut(&mut self.block).is_some() {
-            Ok(Buffer { block: self.block, len: self.whole })
+            Ok(Buffer {
+                block: self.block,
+                len: self.whole,
+            })
         } else {
             Err(self)
         }
@@ -278,7 +316,11 @@ impl DerefMut for Span {
 
 impl fmt::Debug for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Span({} bytes at {} of {})", self.len, self.start, self.whole)
+        write!(
+            f,
+            "Span({} bytes at {} of {})",
+            self.len, self.start, self.whole
+        )
     }
 }
 

@@ -113,7 +113,9 @@ impl<T> Ring<T> {
         let ptr = span.as_mut_ptr();
         let fixed = self.pool.as_ref().is_some_and(|pool| pool.owns(&span));
         let entry = if fixed {
-            opcode::ReadFixed::new(fd, ptr, len, span.slot()).offset(offset).build()
+            opcode::ReadFixed::new(fd, ptr, len, span.slot())
+                .offset(offset)
+                .build()
         } else {
             opcode::Read::new(fd, ptr, len).offset(offset).build()
         }
@@ -167,7 +169,12 @@ impl<T> Ring<T> {
             taken += 1;
             let result = usize::try_from(entry.result())
                 .map_err(|_| io::Error::from_raw_os_error(-entry.result()));
-            each(Done { result, file, span, tag });
+            each(Done {
+                result,
+                file,
+                span,
+                tag,
+            });
         }
         Ok(taken)
     }
@@ -257,11 +264,15 @@ mod tests {
     fn a_read_behind_the_end_gives_nothing_and_a_closed_file_an_error() {
         let mut ring = Ring::new(1).expect("ring");
         ring.read(file(b"abc"), 3, Buffer::zeroed(16).into_span(), ());
-        ring.reap(true, |done| assert_eq!(done.result.expect("read"), 0)).expect("reaped");
+        ring.reap(true, |done| assert_eq!(done.result.expect("read"), 0))
+            .expect("reaped");
         let directory = Arc::new(File::open("/").expect("a directory"));
         ring.read(directory, 0, Buffer::zeroed(16).into_span(), ());
         ring.reap(true, |done| {
-            assert_eq!(done.result.expect_err("a directory").raw_os_error(), Some(libc::EISDIR));
+            assert_eq!(
+                done.result.expect_err("a directory").raw_os_error(),
+                Some(libc::EISDIR)
+            );
         })
         .expect("reaped");
     }

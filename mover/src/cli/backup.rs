@@ -81,6 +81,7 @@ impl Backup {
         }
         let options = label::Options {
             name: None,
+            barcode: None,
             record_bytes: longhaul_format::archive::RECORD_BYTES,
             overwrite: None,
         };

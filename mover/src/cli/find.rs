@@ -92,7 +92,8 @@ impl Find {
     }
 }
 
-fn patterns(text: &str) -> Result<Vec<Pattern>, JobError> {
+/// Two patterns: for files, and for directories, whose paths end in `/`.
+fn patterns(text: &str) -> Result<[Pattern; 2], JobError> {
     let bad = |error: longhaul_catalog::Error| JobError::Usage(error.to_string());
     let path = text.trim_matches('/');
     let whole = if text.trim_end_matches('/').contains('/') {
@@ -101,7 +102,7 @@ fn patterns(text: &str) -> Result<Vec<Pattern>, JobError> {
         format!("**/{path}")
     };
     let directory = format!("{whole}/");
-    Ok(vec![
+    Ok([
         Pattern::new(whole.as_bytes()).map_err(bad)?,
         Pattern::new(directory.as_bytes()).map_err(bad)?,
     ])
@@ -110,13 +111,18 @@ fn patterns(text: &str) -> Result<Vec<Pattern>, JobError> {
 fn search(
     catalog: &Catalog,
     set: &SetRecord,
-    patterns: &[Pattern],
+    patterns: &[Pattern; 2],
     mut each: impl FnMut(&Row) -> std::io::Result<()>,
 ) -> Result<std::io::Result<()>, JobError> {
     let file = catalog.set_file(set.uuid)?;
-    for pattern in patterns {
+    for (pattern, directories) in patterns.iter().zip([false, true]) {
         for row in file.glob(pattern) {
-            if let Err(error) = each(&row?) {
+            let row = row?;
+            // A `*` at a pattern's end may match nothing: then `dir/` itself.
+            if row.path.ends_with(b"/") != directories {
+                continue;
+            }
+            if let Err(error) = each(&row) {
                 return Ok(Err(error));
             }
         }

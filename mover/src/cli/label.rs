@@ -23,6 +23,11 @@ pub struct Label {
     #[arg(long)]
     name: Option<String>,
 
+    /// The barcode on the cartridge: six characters that name the volume, and
+    /// two for the kind of medium
+    #[arg(long)]
+    barcode: Option<String>,
+
     /// Bytes of a record, a multiple of 512 from 1024 to 1048576
     #[arg(long, value_name = "BYTES", default_value_t = RECORD_BYTES)]
     record_bytes: u64,
@@ -42,6 +47,7 @@ impl Label {
     pub(super) fn run(self) -> Result<ExitStatus, JobError> {
         let options = label::Options {
             name: self.name,
+            barcode: self.barcode,
             record_bytes: self.record_bytes,
             overwrite: self.overwrite,
         };

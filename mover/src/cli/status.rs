@@ -38,6 +38,9 @@ fn rows(report: &Report) -> Vec<Vec<String>> {
         "model",
         format!("{} {} {}", report.vendor, report.product, report.revision),
     );
+    if let Some(density) = &report.density {
+        row("format", density.clone());
+    }
     if let Some(serial) = &report.cartridge_serial {
         row("cartridge", serial.clone());
     }
@@ -52,7 +55,7 @@ fn rows(report: &Report) -> Vec<Vec<String>> {
         row("capacity", format!("{remaining} of {capacity} left"));
     }
     if !report.tape_alerts.is_empty() {
-        row("TapeAlert", format!("{:?}", report.tape_alerts));
+        row("TapeAlert", report.tape_alerts.join(", "));
     }
     match (report.volume_is, &report.volume) {
         ("ours", Some(name)) => {

@@ -52,6 +52,9 @@ pub struct MediumIdentity {
     pub serial: Option<String>,
     /// 0400h MEDIUM MANUFACTURER
     pub manufacturer: Option<String>,
+    /// 0008h VOLUME IDENTIFIER: the barcode, where a library reads it for the
+    /// drive.
+    pub volume_identifier: Option<String>,
     /// 0009h VOLUME CHANGE REFERENCE: another number after each session that
     /// has written.
     pub volume_change_reference: Option<u64>,
@@ -132,6 +135,7 @@ impl Drive {
         Ok(MediumIdentity {
             serial: text(id::MEDIUM_SERIAL_NUMBER),
             manufacturer: text(id::MEDIUM_MANUFACTURER),
+            volume_identifier: text(id::VOLUME_IDENTIFIER),
             volume_change_reference: number(id::VOLUME_CHANGE_REFERENCE),
             load_count: number(id::LOAD_COUNT),
             remaining_bytes: mib(id::REMAINING_CAPACITY),

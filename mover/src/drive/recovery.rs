@@ -213,7 +213,9 @@ impl Drive {
             Verdict::TooLarge => Ok(Step::Fail(Problem::Path(TransportError::TooLarge))),
             verdict => {
                 self.doubt = true;
-                log::warn!("{}: {name}: {}", self.label, told(outcome));
+                // What comes of it is told by whoever gives up; the unit
+                // attention of a drive that was just switched on is no news.
+                log::info!("{}: {name}: {}", self.label, told(outcome));
                 self.worse(name, verdict, outcome)
             }
         }

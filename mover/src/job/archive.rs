@@ -165,5 +165,10 @@ pub fn own_file(path: &str, file: std::fs::File) -> Result<Found, JobError> {
         nlink: 1,
         ..Inode::default()
     };
-    Ok(Found::Entry(Box::new(Entry { member, inode, file, direct: None })))
+    Ok(Found::Entry(Box::new(Entry {
+        member,
+        inode,
+        file,
+        direct: None,
+    })))
 }

@@ -95,7 +95,14 @@ pub fn run(
     };
     let pool = pool(&label, options.buffer_bytes)?;
     let mut ledger = Ledger::new(catalog, head.set)?;
-    let mut set = Writing { session, label: &label, head, pool: &pool, catalog, progress };
+    let mut set = Writing {
+        session,
+        label: &label,
+        head,
+        pool: &pool,
+        catalog,
+        progress,
+    };
     let found = std::iter::once(first).chain(source);
     problems.extend(set.archive(end.block, found, &mut ledger)?);
     set.session.drive().write_filemarks(1, true)?;
@@ -245,7 +252,10 @@ impl Writing<'_> {
             archive::own_entry(README_NAME, text.as_bytes(), dir)?,
             archive::own_file(INDEX_NAME, index)?,
         ];
-        let head = SetHead { kind: SetKind::Index, ..self.head.clone() };
+        let head = SetHead {
+            kind: SetKind::Index,
+            ..self.head.clone()
+        };
         let plan = Plan {
             head: Some(&head),
             layout: self.layout()?,

@@ -12,13 +12,13 @@ use longhaul_format::archive::{Layout, Part, SetKind};
 use longhaul_format::label::Label;
 use uuid::Uuid;
 
+use super::JobError;
 use super::backup::Writing;
+use super::ledger::Ledger;
 use super::session::Session;
 use super::survey::Survey;
 use super::volume::{Tail, TapeSet};
 use super::walkthrough::Ended;
-use super::JobError;
-use super::ledger::Ledger;
 use crate::drive::Read;
 use crate::pipeline::spool::Totals;
 use crate::progress::Progress;
@@ -65,7 +65,9 @@ pub fn run(
     };
     let mut ledger = Ledger::new(catalog, set.head.set)?;
     let mut survey = Survey::new(&label, &set, |entry| {
-        ledger.push(entry).map_err(|error| JobError::local("the index spool", error))
+        ledger
+            .push(entry)
+            .map_err(|error| JobError::local("the index spool", error))
     });
     let ended = survey.run(session, &label, &set, progress)?;
     let end = survey.end();
@@ -93,10 +95,21 @@ pub fn run(
         .map_err(|error| JobError::local("memory for the records", error))?;
     let totals = ledger.totals();
     let head = set.head.clone();
-    let mut writing = Writing { session, label: &label, head, pool: &pool, catalog, progress };
+    let mut writing = Writing {
+        session,
+        label: &label,
+        head,
+        pool: &pool,
+        catalog,
+        progress,
+    };
     let index_head = writing.index_head(set.first_block, totals, &[], !whole);
     let (index_block, rows) = writing.index(ledger, index_head)?;
-    let set = TapeSet { index_block: Some(index_block), finished: true, ..set };
+    let set = TapeSet {
+        index_block: Some(index_block),
+        finished: true,
+        ..set
+    };
     let entered = rows.enter(catalog, &label, &set);
     Ok(Closed {
         set: set.head.set,

@@ -21,6 +21,8 @@ pub const UNLABELLED: &str = "unlabelled";
 pub struct Options {
     /// Its name; the barcode's, or a random one, if not given.
     pub name: Option<String>,
+    /// The barcode on the cartridge; what its memory says, if not given.
+    pub barcode: Option<String>,
     /// Bytes of its records.
     pub record_bytes: u64,
     /// The name of the volume that may be overwritten, or [`UNLABELLED`].
@@ -69,7 +71,7 @@ pub fn run(session: &mut Session, options: &Options) -> Result<Labelled, JobErro
         &first,
         options.overwrite.as_deref(),
     )?;
-    let barcode = session.drive().volume_identity()?.barcode;
+    let barcode = barcode(session, options.barcode.as_deref())?;
     let (name, media) = name(options.name.as_deref(), barcode.as_deref())?;
     let label = Label {
         name,
@@ -122,6 +124,24 @@ fn may_overwrite(drive: &str, first: &First, told: Option<&str>) -> Result<(), J
         "{drive}: the volume is not blank: {what}; nothing was written; \
          to overwrite all that is on it, say --overwrite {name}"
     )))
+}
+
+/// The cartridge's barcode. Two that differ are no barcode to trust.
+fn barcode(session: &mut Session, asked: Option<&str>) -> Result<Option<String>, JobError> {
+    let drive = session.drive();
+    let memory = volume::barcode(drive)?;
+    match (asked, memory) {
+        (Some(asked), Some(memory)) if asked != memory => Err(JobError::Refused(format!(
+            "{}: the cartridge's memory says barcode {memory}, not {asked}; nothing was written",
+            drive.label()
+        ))),
+        (Some(asked), _) if VolumeName::from_barcode(asked).is_none() => {
+            let what = "is no barcode: six characters A-Z and 0-9, and two for the medium";
+            Err(JobError::Usage(format!("--barcode {asked} {what}")))
+        }
+        (Some(asked), _) => Ok(Some(asked.to_owned())),
+        (None, memory) => Ok(memory),
+    }
 }
 
 /// The volume's name and media suffix. A barcode decides where there is one.

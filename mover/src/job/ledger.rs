@@ -62,7 +62,13 @@ impl Ledger {
             .spool
             .finish(&head, catalog.dir())
             .map_err(|error| JobError::local("the index", error))?;
-        Ok((index, Rows { rows: self.rows, head }))
+        Ok((
+            index,
+            Rows {
+                rows: self.rows,
+                head,
+            },
+        ))
     }
 }
 

@@ -22,9 +22,10 @@ pub struct Status {
     pub serial: String,
     /// Whether the cartridge is write-protected.
     pub write_protected: bool,
-    /// Whether the drive and its cartridge reported a need (TapeAlert flags, by
-    /// number).
-    pub tape_alerts: Vec<u8>,
+    /// What the drive and its cartridge need (TapeAlert flags).
+    pub tape_alerts: Vec<String>,
+    /// The recording format's name.
+    pub density: Option<String>,
     /// Bytes that the partition can hold, nominally.
     pub capacity_bytes: Option<u64>,
     /// Bytes that it still can.
@@ -56,8 +57,7 @@ pub struct Status {
 pub fn run(session: &mut Session) -> Result<Status, JobError> {
     let drive = session.drive();
     let identity = drive.identity().clone();
-    let medium = drive.medium_identity()?;
-    // let health = drive.health()?;
+    let health = drive.health()?;
     let mut status = Status {
         drive: drive.label().to_owned(),
         vendor: identity.vendor,
@@ -65,11 +65,16 @@ pub fn run(session: &mut Session) -> Result<Status, JobError> {
         revision: identity.revision,
         serial: identity.serial,
         write_protected: drive.write_protected()?,
-        tape_alerts: Vec::new(),
-        capacity_bytes: medium.maximum_bytes,
-        remaining_bytes: medium.remaining_bytes,
-        cartridge_serial: medium.serial,
-        barcode: drive.volume_identity()?.barcode,
+        tape_alerts: health
+            .alerts
+            .iter()
+            .map(|a| format!("{} ({})", a.meaning, a.flag))
+            .collect(),
+        density: health.density,
+        capacity_bytes: health.capacity_bytes,
+        remaining_bytes: health.remaining_bytes,
+        cartridge_serial: health.medium.serial,
+        barcode: volume::barcode(drive)?,
         volume_is: "blank",
         volume: None,
         uuid: None,

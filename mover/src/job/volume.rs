@@ -139,15 +139,14 @@ pub fn read_label(drive: &mut Drive) -> Result<Label, JobError> {
             )));
         }
     };
-    let memory = drive.volume_identity()?;
     let refuse = |what: String| {
         Err(JobError::Refused(format!(
             "{name}: the cartridge does not match its label {}: {what}; nothing was written",
             label.name
         )))
     };
+    let memory = drive.volume_identity()?.user_label;
     if let Some(uuid) = memory
-        .user_label
         .as_deref()
         .and_then(|text| mam::uuid(text.as_bytes()))
         && uuid != label.uuid
@@ -157,16 +156,28 @@ pub fn read_label(drive: &mut Drive) -> Result<Label, JobError> {
             label.uuid
         ));
     }
-    if let (Some(has), Some(says)) = (memory.barcode.as_deref(), label.barcode())
-        && !has.trim().is_empty()
-        && has.trim() != says
+    if let (Some(has), Some(says)) = (barcode(drive)?, label.barcode())
+        && has != says
     {
-        return refuse(format!(
-            "its memory says barcode {}, the label {says}",
-            has.trim()
-        ));
+        return refuse(format!("it has barcode {has}, the label {says}"));
     }
     Ok(label)
+}
+
+/// The cartridge's barcode: as the library reads it, or else as its memory says
+/// that it was when it was labelled.
+///
+/// # Errors
+/// The drive's.
+pub fn barcode(drive: &mut Drive) -> Result<Option<String>, JobError> {
+    let read = drive.medium_identity()?.volume_identifier;
+    let known = match read {
+        Some(read) => Some(read),
+        None => drive.volume_identity()?.barcode,
+    };
+    Ok(known
+        .map(|text| text.trim().to_owned())
+        .filter(|text| !text.is_empty()))
 }
 
 /// What stands at the end of the volume, whose label was just read. If the next

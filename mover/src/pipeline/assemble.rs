@@ -59,7 +59,11 @@ impl Content {
     /// can be direct: what is aligned on all sides.
     fn direct_len(&self, offset: u64, at: usize, len: usize) -> usize {
         let aligned = offset.is_multiple_of(ALIGNMENT as u64) && at.is_multiple_of(ALIGNMENT);
-        if self.direct.is_some() && aligned { len / ALIGNMENT * ALIGNMENT } else { 0 }
+        if self.direct.is_some() && aligned {
+            len / ALIGNMENT * ALIGNMENT
+        } else {
+            0
+        }
     }
 }
 
@@ -184,7 +188,7 @@ impl Assembler {
 
     fn place(&mut self, member: &mut Member) -> Result<Placement, AssembleError> {
         match self.layout.place(member) {
-            Err(error @ LayoutError::HeadersTooLong { .. }) => {
+            Err(error @ LayoutError::MapTooLong { .. }) => {
                 let Kind::File {
                     sparse: sparse @ Some(_),
                     ..

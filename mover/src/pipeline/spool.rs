@@ -78,7 +78,10 @@ impl Spool {
     /// # Errors
     /// If a file cannot be written or made.
     pub fn finish(self, head: &Head, dir: &Path) -> io::Result<File> {
-        let encoder = self.frames.into_inner().map_err(io::IntoInnerError::into_error)?;
+        let encoder = self
+            .frames
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?;
         let mut entries = encoder.finish()?;
         entries.seek(SeekFrom::Start(0))?;
         let mut encoder = Encoder::new(tempfile::tempfile_in(dir)?, LEVEL)?;

@@ -81,7 +81,11 @@ fn regular(parent: BorrowedFd<'_>, name: &CStr, path: &[u8]) -> Result<Entry, Er
     let sparse = holes(&fd, &stat, size);
     let attributes = Attributes::of_file(fd.as_fd())?;
     let kind = Kind::File { size, sparse };
-    let direct = if size >= LARGE { past_the_cache(&fd) } else { None };
+    let direct = if size >= LARGE {
+        past_the_cache(&fd)
+    } else {
+        None
+    };
     let file = (size > 0).then(|| Arc::new(File::from(fd)));
     Ok(Entry {
         member: member(path, kind, &stat, attributes),
@@ -164,16 +168,10 @@ pub(super) fn closed_directory(
 }
 
 fn member(path: &[u8], kind: Kind, stat: &Stat, attributes: Attributes) -> Member {
-    let mode = stat.st_mode & 0o7777;
     Member {
         path: path.to_vec(),
         kind,
-        // With an ACL, the file system shows its mask where the group's
-        // permissions stand; readers without ACLs must get the latter.
-        mode: attributes
-            .acl_access
-            .as_ref()
-            .map_or(mode, |acl| acl.true_mode(mode)),
+        mode: stat.st_mode & 0o7777,
         uid: stat.st_uid,
         gid: stat.st_gid,
         mtime: Time {

@@ -1,0 +1,115 @@
+//! The main job on a tree with every kind of entry: backed up by `lh-mover`,
+//! exported by `lh-vtl`, restored by others' programs and by ours.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use longhaul_hwtests::compare::expect_equal;
+use longhaul_hwtests::peers::{Reader, expect_readable};
+use longhaul_hwtests::program::{ours, run, run_ours};
+use longhaul_hwtests::scratch::Scratch;
+use longhaul_hwtests::tree;
+
+/// A cartridge with one set of a tree in it, and the set's files.
+struct Volume {
+    source: PathBuf,
+    drive: String,
+    catalog: PathBuf,
+    files: PathBuf,
+}
+
+fn backed_up(scratch: &Scratch) -> Result<Volume> {
+    let tree = tree::make(&scratch.join("source"))?;
+    let volume = Volume {
+        source: tree.root.canonicalize()?,
+        drive: format!("vtape:{}", scratch.join("tape.vtape").display()),
+        catalog: scratch.join("catalog"),
+        files: scratch.join("files"),
+    };
+    mover(&volume, "backup", &[&volume.source])?;
+    let cartridge = scratch.join("tape.vtape");
+    let args = [
+        "export".as_ref(),
+        cartridge.as_os_str(),
+        "--to".as_ref(),
+        volume.files.as_os_str(),
+    ];
+    run_ours("lh-vtl", args)?.expect_success()?;
+    Ok(volume)
+}
+
+fn mover(volume: &Volume, command: &str, args: &[&Path]) -> Result<()> {
+    let mut mover = Command::new(ours("lh-mover")?);
+    mover
+        .arg(command)
+        .args(["--drive", &volume.drive])
+        .arg("--catalog")
+        .arg(&volume.catalog);
+    // The tree has no sockets: nothing in it may be left out.
+    run(mover.args(args))?.expect_success()?;
+    Ok(())
+}
+
+/// Where the source lies below a folder into which it was restored.
+fn below(folder: &Path, source: &Path) -> Result<PathBuf> {
+    Ok(folder.join(source.strip_prefix("/").context("an absolute path")?))
+}
+
+#[test]
+fn every_kind_of_entry_comes_back_by_our_own_restore() -> Result<()> {
+    let scratch = Scratch::new()?;
+    let volume = backed_up(&scratch)?;
+    mover(&volume, "verify", &[])?;
+    let restored = scratch.join("restored");
+    mover(&volume, "restore", &["--to".as_ref(), &restored])?;
+    expect_equal(&volume.source, &below(&restored, &volume.source)?)
+}
+
+#[test]
+fn every_kind_of_entry_comes_back_by_gnu_tar_bsdtar_and_tarfile() -> Result<()> {
+    let scratch = Scratch::new()?;
+    let volume = backed_up(&scratch)?;
+    for reader in Reader::ALL {
+        ensure!(
+            reader.is_installed(),
+            "{} is missing; run tools/test",
+            reader.program()
+        );
+    }
+    expect_readable(&volume.files.join("001"), &volume.source, scratch.path())
+}
+
+#[test]
+fn a_stranger_reads_label_list_and_index_with_plain_programs() -> Result<()> {
+    let scratch = Scratch::new()?;
+    let volume = backed_up(&scratch)?;
+    let label = std::fs::read_to_string(volume.files.join("000"))?;
+    ensure!(
+        label.starts_with("VOL1") && label.contains("tar -b 1024"),
+        "{label}"
+    );
+
+    let mut list = Command::new("tar");
+    list.env("LC_ALL", "C")
+        .args(["--warning=no-unknown-keyword", "-tvf"]);
+    let listed = run(list.arg(volume.files.join("001")))?.expect_success()?;
+    let mut shell = Command::new("sh");
+    shell.current_dir(&volume.files).args([
+        "-c",
+        "tar -xf 002 && zstd -dc index.jsonl.zst | jq -r 'select(.state == \"ok\") | .type' | wc -l",
+    ]);
+    let counted = run(&mut shell)?.expect_success()?;
+    let entries: usize = counted.text().trim().parse()?;
+    let lines = listed
+        .stdout
+        .split(|&byte| byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .count();
+    // tar escapes newlines in names, so a line is a member.
+    ensure!(
+        entries == lines,
+        "{entries} entries in the index, {lines} members in the archive"
+    );
+    Ok(())
+}

@@ -1,0 +1,9 @@
+//! The program as people run it: `lh-mover` on emulated cartridges, its exit
+//! codes, its words and its JSON.
+
+mod life;
+mod refused;
+mod rig;
+mod selective;
+mod source;
+mod unfinished;
