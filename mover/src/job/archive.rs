@@ -62,17 +62,24 @@ pub fn write(
         first_block,
         at_early_warning,
     } = plan;
-    let (records, to_digest) = bounded(pool.count());
-    let (digested, to_drive) = bounded(pool.count());
+    let (records, to_hash) = bounded(pool.count());
+    let (hashed, to_join) = bounded(pool.count());
+    let (joined, to_drive) = bounded(pool.count());
     let (assembled, spooled, written) = std::thread::scope(|scope| {
-        let hashing = scope.spawn(|| {
-            let (to_digest, digested) = (to_digest, digested);
-            digest::run(&to_digest, &digested, each, progress)
+        for _ in 0..digest::threads() {
+            let (to_hash, hashed) = (to_hash.clone(), hashed.clone());
+            scope.spawn(move || digest::hash(&to_hash, &hashed));
+        }
+        // A channel ends when all its senders, or receivers, are gone.
+        drop((to_hash, hashed));
+        let joining = scope.spawn(|| {
+            let (to_join, joined) = (to_join, joined);
+            digest::join(&to_join, &joined, each, progress)
         });
         let writing = scope.spawn(|| write::run(drive, to_drive, at_early_warning, progress));
         let assembled = Assembler::new(layout, record_bytes, first_block, pool.clone(), records)
             .and_then(|assembler| assemble(assembler, head, found, progress));
-        (assembled, joined(hashing), joined(writing))
+        (assembled, ended(joining), ended(writing))
     });
     match written {
         Err(WriteStopped::Drive(error)) => return Err(error.into()),
@@ -92,7 +99,7 @@ pub fn write(
     })
 }
 
-fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
+fn ended<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
     thread
         .join()
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))

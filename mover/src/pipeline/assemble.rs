@@ -73,7 +73,15 @@ struct Filling {
     /// the record is full.
     rest: Span,
     reads: u32,
-    pieces: Vec<(std::ops::Range<usize>, bool)>,
+    pieces: Vec<Laid>,
+}
+
+/// A run of file data in a record that is being laid out, or a member's end.
+struct Laid {
+    range: std::ops::Range<usize>,
+    start: u64,
+    total: u64,
+    ends: bool,
 }
 
 /// Lays members out and has their data read into records, which go to `out` in
@@ -245,6 +253,8 @@ impl Assembler {
         content: Option<&Content>,
         member: Option<u64>,
     ) -> Result<(), AssembleError> {
+        let total = placement.parts.iter().map(file_bytes).sum();
+        let mut start = 0;
         for part in placement.parts {
             match part {
                 Part::Bytes(bytes) => {
@@ -265,13 +275,20 @@ impl Assembler {
                 }
                 Part::File { offset, len } => {
                     let number = member.expect("only members have file data");
-                    self.lay_file(content, number, offset, len)?;
+                    let at = Stored { start, total };
+                    self.lay_file(content, number, offset, len, at)?;
+                    start += len;
                 }
             }
         }
         if member.is_some() {
             let at = self.record_bytes - self.back().rest.len();
-            self.back().pieces.push((at..at, true));
+            self.back().pieces.push(Laid {
+                range: at..at,
+                start: total,
+                total,
+                ends: true,
+            });
         }
         if self.queued >= SUBMIT_EVERY {
             self.reap(false)?;
@@ -286,12 +303,19 @@ impl Assembler {
         member: u64,
         mut offset: u64,
         mut len: u64,
+        Stored { mut start, total }: Stored,
     ) -> Result<(), AssembleError> {
         while len > 0 {
             let mut span = self.span(len)?;
             let here = span.len();
             let at = self.record_bytes - self.back().rest.len() - here;
-            self.back().pieces.push((at..at + here, false));
+            self.back().pieces.push(Laid {
+                range: at..at + here,
+                start,
+                total,
+                ends: false,
+            });
+            start += here as u64;
             if let Some(content) = content {
                 let direct = span.split_to(content.direct_len(offset, at, here));
                 if let (false, Some(file)) = (direct.is_empty(), &content.direct) {
@@ -415,15 +439,22 @@ impl Assembler {
             let buffer = rest
                 .into_buffer()
                 .expect("all reads of the record have ended");
-            let pieces = pieces.into_iter().map(|(range, ends)| {
-                let ends = ends.then(|| self.members.pop()).flatten().map(|member| {
+            let pieces = pieces.into_iter().map(|laid| {
+                let member = laid.ends.then(|| self.members.pop()).flatten();
+                let ends = member.map(|member| {
                     let (entry, problem) = member.finish();
                     self.problems.extend(problem);
                     entry
                 });
-                Piece { range, ends }
+                Piece {
+                    range: laid.range,
+                    start: laid.start,
+                    total: laid.total,
+                    ends,
+                }
             });
             let record = Record {
+                sequence: self.oldest - 1,
                 buffer,
                 len: self.record_bytes,
                 pieces: pieces.collect(),
@@ -431,6 +462,19 @@ impl Assembler {
             self.out.send(record).map_err(|_| AssembleError::Stopped)?;
         }
         Ok(())
+    }
+}
+
+/// Where some file data lies in all that is stored of its member.
+struct Stored {
+    start: u64,
+    total: u64,
+}
+
+fn file_bytes(part: &Part) -> u64 {
+    match part {
+        Part::File { len, .. } => *len,
+        Part::Bytes(_) | Part::Zeros(_) => 0,
     }
 }
 

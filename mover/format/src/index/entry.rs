@@ -47,7 +47,8 @@ pub struct Entry {
     pub block: u64,
     /// Where in that record the header begins, in bytes.
     pub offset: u64,
-    /// Digest of the file's content (holes as zeros), if it is known.
+    /// Digest of a file's data as it is stored, if it is known: of a sparse
+    /// file, its segments one after the other, without the holes.
     pub blake3: Option<Digest>,
     /// Whether it can be trusted.
     pub state: State,
