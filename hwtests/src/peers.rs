@@ -76,9 +76,11 @@ impl Reader {
     pub fn leniency(self) -> Leniency {
         match self {
             // It takes the fraction of a time before 1970 for a negative one,
-            // and the names of attributes as they stand in the archive.
+            // the names of attributes as they stand in the archive, and ids
+            // above 2^31 - 1 in an ACL for that number.
             Reader::Bsdtar => Leniency {
                 except: vec![
+                    "*acls/rich:acl",
                     "*times/1969-and-a-quarter:mtime",
                     "*times/one-ns-before:mtime",
                     "*times/folder:mtime",
