@@ -1,10 +1,10 @@
 //! The command line of `lh-mover`: one command a file.
 //!
 //! A command turns arguments into a job's options, runs the job under a
-//! [`display::Display`], and prints its summary: words for people on standard
+//! display, and prints its summary: words for people on standard
 //! output, one JSON document with `--json`. What goes wrong is said on standard
 //! error. The exit codes are one table for all programs
-//! ([`ExitStatus`](crate::job::ExitStatus)).
+//! ([`ExitStatus`]).
 
 mod backup;
 mod close;

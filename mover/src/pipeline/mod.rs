@@ -13,7 +13,7 @@
 //! buffers, and has the kernel read file data straight to its final place, many
 //! reads at once, in any order. A record that is complete goes on, in order:
 //! [`digest`] hashes the files in it, on several cores, and gives the index
-//! entries of those that end there; [`write`] does nothing but command the
+//! entries of those that end there; [`mod@write`] does nothing but command the
 //! drive. Each is a thread of its own, hashing several. No file data
 //! is copied by the CPU on the way, and memory is one [`Pool`]: when it is
 //! empty, everything upstream waits.

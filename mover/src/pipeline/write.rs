@@ -1,6 +1,6 @@
 //! The drive's thread: it does nothing but command the drive.
 
-use crossbeam_channel::{Receiver, TryRecvError};
+use crossbeam_channel::Receiver;
 use thiserror::Error;
 
 use super::digest::Ready;
@@ -43,10 +43,7 @@ pub fn run(
     let mut next = records.recv().ok();
     while let Some(Ready { buffer, len }) = next.take() {
         drive.submit_write(buffer, len);
-        let ahead = match records.try_recv() {
-            Ok(ready) => Some(ready),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-        };
+        let ahead = records.try_recv().ok();
         let (written, buffer) = drive.complete_write();
         drop(buffer);
         let written = written?;

@@ -190,7 +190,7 @@ pub(crate) fn inode(stat: &Stat) -> Inode {
     Inode {
         dev: stat.st_dev,
         ino: stat.st_ino,
-        nlink: u64::from(stat.st_nlink),
+        nlink: stat.st_nlink,
         ctime_ns: stat
             .st_ctime
             .saturating_mul(1_000_000_000)

@@ -6,9 +6,9 @@
 //! or a problem, named. A file that cannot be opened so never gets a header in
 //! the archive.
 //!
-//! One thread ([`walk`]) decides the order. A pool of threads does what waits
+//! One thread (`walk`) decides the order. A pool of threads does what waits
 //! for disks: it lists directories ahead of the walk, and opens and examines
-//! files ([`examine`]) in batches. The batches come back in the walk's order,
+//! files (`examine`) in batches. The batches come back in the walk's order,
 //! whichever ends first. Everything is bounded: batches under way, open files,
 //! listings ahead.
 

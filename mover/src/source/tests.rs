@@ -176,7 +176,7 @@ fn an_unreadable_directory_is_kept_and_named() {
     }
     let (_dir, base) = scratch();
     fs::create_dir(base.join("closed")).expect("made");
-    fs::set_permissions(base.join("closed"), fs::Permissions::from_mode(0)).expect("set");
+    fs::set_permissions(base.join("closed"), fs::Permissions::from_mode(0o0)).expect("set");
     let walked = walk(&[&base], &Options::default());
     fs::set_permissions(base.join("closed"), fs::Permissions::from_mode(0o700)).expect("set");
     assert_eq!(names(&walked, &base), ["", "closed/"]);
