@@ -91,7 +91,7 @@ pub struct Pool {
 
 impl Pool {
     /// Maps `count` buffers of `buffer_bytes` each (rounded up to whole pages
-    /// in memory, while [`Buffer::len`] stays as asked).
+    /// in memory, while the length stays as asked).
     ///
     /// # Errors
     /// `InvalidInput` if `count` is 0 or above [`POOL_BUFFERS_MAX`], or
