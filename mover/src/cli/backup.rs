@@ -12,7 +12,7 @@ use super::{CatalogArg, DriveArg, JsonArg, output};
 use crate::job::session::{Purpose, Session};
 use crate::job::{ExitStatus, JobError, adopt, backup, label};
 use crate::progress::Progress;
-use crate::source::{self, Roots};
+use crate::source::{self, Problem, Roots};
 use crate::transport;
 
 /// Back directories up to the volume in the drive
@@ -60,17 +60,26 @@ impl Backup {
         self.create_missing_cartridge(&catalog)?;
         let mut session = Session::open(&self.drive.drive, Purpose::Write)?;
         let options = backup::Options {
-            paths: self.paths,
+            paths: self.paths.iter().map(absolute).collect(),
             walk,
             buffer_bytes: self.buffer_mib << 20,
         };
         let display = Display::start(progress);
         estimate(&options, progress);
-        let result = backup::run(&mut session, &catalog, roots, &options, progress);
+        let mut problems = Vec::new();
+        let result = backup::run(
+            &mut session,
+            &catalog,
+            roots,
+            &options,
+            progress,
+            &mut problems,
+        );
         drop(display);
+        output::problems(&problems);
         let done = result?;
-        session.release()?;
-        summary(&done, self.json.json)
+        session.release();
+        summary(&done, &problems, self.json.json)
     }
 
     /// An emulated cartridge that is not there is made, and labelled. One that
@@ -87,12 +96,18 @@ impl Backup {
         };
         let labelled = label::in_drive(&self.drive.drive, &options)?;
         adopt::labelled(catalog, &labelled)?;
-        eprintln!(
+        say!(
             "{}: no such cartridge: created a blank one and labelled it as volume {}",
-            self.drive.drive, labelled.volume
+            self.drive.drive,
+            labelled.volume
         );
         Ok(())
     }
+}
+
+/// A path as it means something on another day, from another folder.
+fn absolute(path: &PathBuf) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.clone())
 }
 
 /// For the bar's estimated end, on a terminal: how much there is.
@@ -115,10 +130,13 @@ fn estimate(options: &backup::Options, progress: &Arc<Progress>) {
         });
 }
 
-fn summary(done: &backup::Done, as_json: bool) -> Result<ExitStatus, JobError> {
-    output::problems(&done.problems);
+fn summary(
+    done: &backup::Done,
+    problems: &[Problem],
+    as_json: bool,
+) -> Result<ExitStatus, JobError> {
     if let Some(why) = &done.not_in_catalog {
-        eprintln!(
+        say!(
             "lh-mover: the set is complete on the tape, but not in the catalog: {why}; \
              take it in with `lh-mover scan`"
         );
@@ -132,10 +150,10 @@ fn summary(done: &backup::Done, as_json: bool) -> Result<ExitStatus, JobError> {
             "bytes": done.totals.bytes,
             "tape_bytes": done.tape_bytes,
             "first_block": done.first_block,
-            "position": done.end.block,
+            "position": done.end_block,
             "elapsed_s": done.elapsed.as_secs_f64(),
             "damaged": done.totals.damaged,
-            "errors": output::problems_json(&done.problems),
+            "errors": output::problems_json(problems),
             "in_catalog": done.not_in_catalog.is_none(),
         }))?;
     } else {
@@ -158,13 +176,13 @@ fn summary(done: &backup::Done, as_json: bool) -> Result<ExitStatus, JobError> {
                 "  {} on tape, blocks {} to {}; the tape stands at block {}",
                 output::bytes(done.tape_bytes),
                 done.first_block,
-                done.end.block.saturating_sub(1),
-                done.end.block
+                done.end_block.saturating_sub(1),
+                done.end_block
             )?;
-            writeln!(out, "  {} errors", done.problems.len())
+            writeln!(out, "  {} errors", problems.len())
         })?;
     }
-    let complete = done.problems.is_empty() && done.not_in_catalog.is_none();
+    let complete = problems.is_empty() && done.not_in_catalog.is_none();
     Ok(if complete {
         ExitStatus::Done
     } else {

@@ -21,6 +21,12 @@ use crate::progress::Progress;
 pub struct Close {
     #[command(flatten)]
     drive: DriveArg,
+
+    /// Where the set is damaged, keep only what lies before the damage; what
+    /// lies behind it is overwritten
+    #[arg(long)]
+    give_up_behind_damage: bool,
+
     #[command(flatten)]
     catalog: CatalogArg,
     #[command(flatten)]
@@ -32,12 +38,12 @@ impl Close {
         let catalog = Catalog::open(&self.catalog.dir()?)?;
         let mut session = Session::open(&self.drive.drive, Purpose::Write)?;
         let display = Display::start(progress);
-        let result = close::run(&mut session, &catalog, progress);
+        let result = close::run(&mut session, &catalog, self.give_up_behind_damage, progress);
         drop(display);
         let closed = result?;
-        session.release()?;
+        session.release();
         if let Some(why) = &closed.not_in_catalog {
-            eprintln!("lh-mover: closed, but not in the catalog: {why}; use `lh-mover scan`");
+            say!("lh-mover: closed, but not in the catalog: {why}; use `lh-mover scan`");
         }
         if self.json.json {
             output::json(&json!({

@@ -39,7 +39,7 @@ impl Display {
                 while ended.recv_timeout(every).is_err_and(|why| why == TIMEOUT) {
                     match &bar {
                         Some(bar) => draw(bar, &progress),
-                        None => eprintln!("{}", line(&progress, begun.elapsed())),
+                        None => say!("{}", line(&progress, begun.elapsed())),
                     }
                 }
                 if let Some(bar) = bar {

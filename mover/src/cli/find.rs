@@ -44,8 +44,9 @@ impl Find {
         let mut found = 0u64;
         let labels = set_labels(&catalog)?;
         let mut failed = None;
+        let sets = catalog.sets(&filter)?;
         output::print(|out| {
-            for set in catalog.sets(&filter).unwrap_or_default() {
+            for set in sets {
                 let searched = search(&catalog, &set, &patterns, |row| {
                     found += 1;
                     self.print(out, &set, &labels(&set), row)

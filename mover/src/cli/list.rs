@@ -47,11 +47,16 @@ pub struct List {
 impl List {
     pub(super) fn run(self, progress: &Arc<Progress>) -> Result<ExitStatus, JobError> {
         let catalog = Catalog::open(&self.catalog.dir()?)?;
+        let mut failed = false;
         let volume = match (&self.drive, &self.volume) {
             (Some(drive), _) => {
                 let mut session = Session::open(drive, Purpose::Read)?;
                 let scanned = scan::run(&mut session, &catalog, progress)?;
-                session.release()?;
+                session.release();
+                for failed in &scanned.failed {
+                    say!("lh-mover: {failed}");
+                }
+                failed = !scanned.failed.is_empty();
                 Some(scanned.label.uuid)
             }
             (None, Some(name)) => Some(output::volume_named(&catalog, name)?.uuid),
@@ -65,7 +70,11 @@ impl List {
             None => self.print_sets(&catalog, &sets)?,
             Some(choice) => self.print_files(&catalog, &sets, choice)?,
         }
-        Ok(ExitStatus::Done)
+        Ok(if failed {
+            ExitStatus::Device
+        } else {
+            ExitStatus::Done
+        })
     }
 
     fn print_sets(&self, catalog: &Catalog, sets: &[SetRecord]) -> Result<(), JobError> {

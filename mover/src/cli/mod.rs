@@ -6,6 +6,15 @@
 //! error. The exit codes are one table for all programs
 //! ([`ExitStatus`]).
 
+/// Says something on standard error. Where nobody can hear it, it is no reason
+/// to give up a backup.
+macro_rules! say {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($words)*);
+    }};
+}
+
 mod backup;
 mod close;
 mod display;
@@ -148,7 +157,7 @@ pub fn main() -> ExitCode {
     match run(cli.command, &progress) {
         Ok(status) => status.into(),
         Err(error) => {
-            eprintln!("lh-mover: {error}");
+            say!("lh-mover: {error}");
             error.exit_status().into()
         }
     }
@@ -185,7 +194,7 @@ fn stop_on_signals(progress: &Arc<Progress>) -> std::io::Result<()> {
                 if progress.stopping() {
                     std::process::exit(ExitStatus::Unfinished as i32);
                 }
-                eprintln!("lh-mover: {signal}: ending where the job can be taken up again");
+                say!("lh-mover: {signal}: ending where the job can be taken up again");
                 progress.stop();
             }
         })?;

@@ -96,7 +96,7 @@ pub fn table(out: &mut dyn Write, rows: &[Vec<String>]) -> io::Result<()> {
 /// Names on standard error what went wrong, one line each.
 pub fn problems(problems: &[Problem]) {
     for problem in problems {
-        eprintln!("lh-mover: {problem}");
+        say!("lh-mover: {problem}");
     }
 }
 

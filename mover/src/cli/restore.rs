@@ -83,11 +83,12 @@ impl Restore {
             progress.expect(chosen.record.bytes);
         }
         let display = Display::start(progress);
-        let result = restore::run(&mut session, &chosen, &options, progress);
+        let mut problems = Vec::new();
+        let result = restore::run(&mut session, &chosen, &options, progress, &mut problems);
         drop(display);
+        output::problems(&problems);
         let restored = result?;
-        session.release()?;
-        output::problems(&restored.problems);
+        session.release();
         let elapsed = begun.elapsed();
         if self.json.json {
             output::json(&json!({
@@ -99,7 +100,7 @@ impl Restore {
                 "skipped": restored.skipped,
                 "owners_left": restored.owners_left,
                 "elapsed_s": elapsed.as_secs_f64(),
-                "errors": output::problems_json(&restored.problems),
+                "errors": output::problems_json(&problems),
             }))?;
         } else {
             output::print(|out| {
@@ -124,10 +125,10 @@ impl Restore {
                         "  {left} now belong to you: only root can restore owners"
                     )?;
                 }
-                writeln!(out, "  {} errors", restored.problems.len())
+                writeln!(out, "  {} errors", problems.len())
             })?;
         }
-        let complete = restored.problems.is_empty();
+        let complete = problems.is_empty();
         Ok(if complete {
             ExitStatus::Done
         } else {

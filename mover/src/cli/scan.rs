@@ -33,9 +33,9 @@ impl Scan {
         let result = scan::run(&mut session, &catalog, progress);
         drop(display);
         let scanned = result?;
-        session.release()?;
+        session.release();
         for failed in &scanned.failed {
-            eprintln!("lh-mover: {failed}");
+            say!("lh-mover: {failed}");
         }
         if self.json.json {
             let sets = scanned.sets.iter().map(|set| {

@@ -20,7 +20,7 @@ impl Status {
     pub(super) fn run(self) -> Result<ExitStatus, JobError> {
         let mut session = Session::open(&self.drive.drive, Purpose::Read)?;
         let report = status::run(&mut session)?;
-        session.release()?;
+        session.release();
         if self.json.json {
             output::json(&report)?;
         } else {

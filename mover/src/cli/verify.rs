@@ -40,8 +40,9 @@ impl Verify {
         let result = verify::run(&mut session, &chosen, progress);
         drop(display);
         let verified = result?;
-        session.release()?;
+        session.release();
         output::problems(&verified.problems);
+        output::problems(&verified.damaged);
         if self.json.json {
             output::json(&json!({
                 "set": chosen.record.uuid,
@@ -51,25 +52,28 @@ impl Verify {
                 "bytes": verified.bytes,
                 "without_digest": verified.without_digest,
                 "errors": output::problems_json(&verified.problems),
+                "damaged": output::problems_json(&verified.damaged),
             }))?;
         } else {
             output::print(|out| {
                 writeln!(
                     out,
-                    "set {} on volume {}: {} files, {} are as the index says; {} errors",
+                    "set {} on volume {}: {} files, {} are as the index says; {} errors, {} were damaged before",
                     chosen.number,
                     chosen.label.name,
                     verified.members,
                     output::bytes(verified.bytes),
-                    verified.problems.len()
+                    verified.problems.len(),
+                    verified.damaged.len()
                 )
             })?;
         }
-        // What cannot be read back is the medium's fault.
-        Ok(if verified.problems.is_empty() {
-            ExitStatus::Done
-        } else {
-            ExitStatus::Device
+        // What cannot be read back is the medium's fault; what was damaged
+        // before is not.
+        Ok(match (&verified.problems[..], &verified.damaged[..]) {
+            ([], []) => ExitStatus::Done,
+            ([], _) => ExitStatus::Incomplete,
+            _ => ExitStatus::Device,
         })
     }
 }

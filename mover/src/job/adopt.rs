@@ -15,7 +15,7 @@ use super::label::Labelled;
 use super::session::Session;
 use super::survey::Survey;
 use super::volume::TapeSet;
-use super::walkthrough::{self, Visitor};
+use super::walkthrough::{self, Ended, Visitor};
 use super::{JobError, convert};
 use crate::pipeline::spool;
 use crate::progress::Progress;
@@ -77,28 +77,25 @@ pub fn choose(
     progress: &Progress,
 ) -> Result<Chosen, JobError> {
     let label = session.label()?;
-    // The newest set that the catalog knows need not be the newest on the tape.
-    let known = if choice == Choice::Newest {
-        None
-    } else {
-        find(catalog, &label, choice)?
-    };
-    let record = match known {
+    let record = match known(session, catalog, &label, choice)? {
         Some(record) => record,
         None => {
             volume(catalog, &label)?;
-            for set in session.sets(&label)? {
-                if wanted(&set, choice) && !up_to_date(catalog, &set)? {
-                    adopt(session, catalog, &label, &set, progress)?;
-                }
+            let sets = session.sets(&label)?;
+            let set = sets
+                .iter()
+                .rfind(|set| wanted(set, choice))
+                .ok_or_else(|| {
+                    JobError::Usage(match choice {
+                        Choice::Newest => format!("volume {} holds no set", label.name),
+                        Choice::Number(n) => format!("volume {} holds no set {n}", label.name),
+                        Choice::Uuid(u) => format!("volume {} does not hold set {u}", label.name),
+                    })
+                })?;
+            match up_to_date(catalog, set)? {
+                Some(record) => record,
+                None => adopt(session, catalog, &label, set, progress)?,
             }
-            find(catalog, &label, choice)?.ok_or_else(|| {
-                JobError::Usage(match choice {
-                    Choice::Newest => format!("volume {} holds no set", label.name),
-                    Choice::Number(n) => format!("volume {} holds no set {n}", label.name),
-                    Choice::Uuid(u) => format!("volume {} does not hold set {u}", label.name),
-                })
-            })?
         }
     };
     let file = catalog.set_file(record.uuid)?;
@@ -127,28 +124,42 @@ fn wanted(set: &TapeSet, choice: Choice) -> bool {
     }
 }
 
-fn find(catalog: &Catalog, label: &Label, choice: Choice) -> Result<Option<SetRecord>, JobError> {
+/// A finished set of that number or identity that the catalog knows, if the
+/// tape has the same one at the same place. The newest is the tape's to tell.
+fn known(
+    session: &mut Session,
+    catalog: &Catalog,
+    label: &Label,
+    choice: Choice,
+) -> Result<Option<SetRecord>, JobError> {
     let filter = SetFilter {
         volume: Some(label.uuid),
         ..SetFilter::default()
     };
-    let mut sets = catalog.sets(&filter)?;
-    sets.sort_by_key(number);
-    Ok(sets.into_iter().rev().find(|set| match choice {
-        Choice::Newest => true,
+    let sets = catalog.sets(&filter)?.into_iter();
+    let mut sets = sets.filter(|set| match choice {
+        Choice::Newest => false,
         Choice::Number(wanted) => number(set) == wanted,
         Choice::Uuid(uuid) => set.uuid == uuid,
-    }))
+    });
+    let (Some(record), None) = (sets.next(), sets.next()) else {
+        return Ok(None);
+    };
+    let first = record.parts.first().map(|part| part.first_block);
+    let (Some(block), true) = (first, record.state != SetState::Unfinished) else {
+        return Ok(None);
+    };
+    let on_tape = super::volume::head_at(session.drive(), block, label);
+    let same = on_tape.is_ok_and(|head| head.set == record.uuid);
+    Ok((same && catalog.set_file(record.uuid).is_ok()).then_some(record))
 }
 
-/// Whether the catalog already has what this set holds. A set that was
+/// What the catalog has of this set, if that is all of it. A set that was
 /// unfinished then may be finished now.
-fn up_to_date(catalog: &Catalog, set: &TapeSet) -> Result<bool, JobError> {
+fn up_to_date(catalog: &Catalog, set: &TapeSet) -> Result<Option<SetRecord>, JobError> {
     let known = catalog.set(set.head.set)?;
-    Ok(
-        known.is_some_and(|known| set.finished && known.state != SetState::Unfinished)
-            && catalog.set_file(set.head.set).is_ok(),
-    )
+    let whole = known.filter(|known| set.finished && known.state != SetState::Unfinished);
+    Ok(whole.filter(|_| catalog.set_file(set.head.set).is_ok()))
 }
 
 /// Takes a set into the catalog.
@@ -163,13 +174,15 @@ pub fn adopt(
     set: &TapeSet,
     progress: &Progress,
 ) -> Result<SetRecord, JobError> {
-    match set.index_block.filter(|_| set.finished) {
-        Some(block) => {
-            let index = read_index(session, catalog, label, block, progress)?;
-            index_file(catalog, label, set, index)
+    if let Some(block) = set.index_block.filter(|_| set.finished) {
+        let indexed = read_index(session, catalog, label, block, progress)
+            .and_then(|index| index_file(catalog, label, set, index));
+        match indexed {
+            Err(JobError::Medium(what)) => log::warn!("{what}; the archive of {set} is read"),
+            other => return other,
         }
-        None => archive(session, catalog, label, set, progress),
     }
+    archive(session, catalog, label, set, progress)
 }
 
 /// The volume in the catalog.
@@ -244,8 +257,9 @@ fn read_index(
     }
     if !unpack.whole {
         return Err(JobError::Medium(format!(
-            "{}: the index at block {block} cannot be read ({ended:?})",
-            session.drive().label()
+            "{}: the index at block {block} cannot be read ({})",
+            session.drive().label(),
+            ended.what()
         )));
     }
     unpack.file.rewind().map_err(local)?;
@@ -350,8 +364,11 @@ fn archive(
     log::info!("{set} has no index: its archive is read");
     let mut builder = catalog.set_builder(set.head.set)?;
     let mut survey = Survey::new(label, set, |entry| builder.push(convert::row(entry)));
-    survey.run(session, label, set, progress)?;
+    let ended = survey.run(session, label, set, progress)?;
     let totals = survey.totals();
+    if let Ended::Damaged(_) | Ended::Unreadable(_) = ended {
+        log::warn!("{set}: {}; what lies behind is not known", ended.what());
+    }
     builder.finish()?;
     volume(catalog, label)?;
     let record = SetRecord {

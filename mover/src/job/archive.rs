@@ -2,7 +2,6 @@
 
 use std::io;
 use std::path::Path;
-use std::time::SystemTime;
 
 use crossbeam_channel::bounded;
 use longhaul_ffi::buffer::Pool;
@@ -32,21 +31,13 @@ pub struct Plan<'a> {
     pub at_early_warning: AtEarlyWarning,
 }
 
-/// An archive that has been handed to the drive.
-pub struct Archived {
-    /// What went wrong with files.
-    pub problems: Vec<Problem>,
-    /// Whether it was ended early because the job was asked to stop; then it
-    /// has no end.
-    pub interrupted: bool,
-}
-
 /// Writes one archive: lays out what `found` gives, reads it, hashes it and
 /// writes it, each on a thread of its own; each member's index entry goes to
 /// `each`. Neither filemark nor synchronisation follows.
 ///
 /// # Errors
 /// What stopped the drive, `each` or the reading, in this order of importance.
+/// What went wrong with files is in `problems` in any case.
 pub fn write(
     drive: &mut Drive,
     pool: &Pool,
@@ -54,7 +45,8 @@ pub fn write(
     found: impl Iterator<Item = Found>,
     each: impl FnMut(Box<IndexEntry>) -> io::Result<()> + Send,
     progress: &Progress,
-) -> Result<Archived, JobError> {
+    problems: &mut Vec<Problem>,
+) -> Result<(), JobError> {
     let Plan {
         head,
         layout,
@@ -77,8 +69,16 @@ pub fn write(
             digest::join(&to_join, &joined, each, progress)
         });
         let writing = scope.spawn(|| write::run(drive, to_drive, at_early_warning, progress));
-        let assembled = Assembler::new(layout, record_bytes, first_block, pool.clone(), records)
-            .and_then(|assembler| assemble(assembler, head, found, progress));
+        let assembler = Assembler::new(
+            layout,
+            record_bytes,
+            first_block,
+            pool.clone(),
+            records,
+            progress,
+        );
+        let assembled =
+            assembler.and_then(|assembler| assemble(assembler, head, found, progress, problems));
         (assembled, ended(joining), ended(writing))
     });
     match written {
@@ -89,13 +89,9 @@ pub fn write(
         Ok(()) => {}
     }
     spooled.map_err(|error| JobError::local("writing the index spool", error))?;
-    let (problems, interrupted) = assembled.map_err(|error| match error {
+    assembled.map_err(|error| match error {
         AssembleError::Ring(source) => JobError::local("reading the source", source),
         error => JobError::Unfinished(error.to_string()),
-    })?;
-    Ok(Archived {
-        problems,
-        interrupted,
     })
 }
 
@@ -106,24 +102,36 @@ fn ended<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
 }
 
 fn assemble(
-    mut assembler: Assembler,
+    mut assembler: Assembler<'_>,
     head: Option<&SetHead>,
     found: impl Iterator<Item = Found>,
     progress: &Progress,
-) -> Result<(Vec<Problem>, bool), AssembleError> {
+    problems: &mut Vec<Problem>,
+) -> Result<(), AssembleError> {
+    let result = lay_out(&mut assembler, head, found, progress);
+    problems.append(&mut assembler.problems);
+    result
+}
+
+fn lay_out(
+    assembler: &mut Assembler<'_>,
+    head: Option<&SetHead>,
+    found: impl Iterator<Item = Found>,
+    progress: &Progress,
+) -> Result<(), AssembleError> {
     if let Some(head) = head {
         assembler.begin(head)?;
     }
     for found in found {
         if progress.stopping() {
-            return Ok((assembler.problems, true));
+            return Err(AssembleError::Interrupted);
         }
         match found {
             Found::Entry(entry) => assembler.add(*entry)?,
             Found::Problem(problem) => assembler.problems.push(problem),
         }
     }
-    Ok((assembler.finish()?, false))
+    assembler.finish()
 }
 
 /// An entry of our own making, with `content` in a file without a name in
@@ -145,13 +153,8 @@ pub fn own_entry(path: &str, content: &[u8], dir: &Path) -> Result<Found, JobErr
 /// # Errors
 /// If the file's length cannot be told.
 pub fn own_file(path: &str, file: std::fs::File) -> Result<Found, JobError> {
-    let size = file
-        .metadata()
-        .map_err(|error| JobError::local(path, error))?
-        .len();
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
+    let stat = rustix::fs::fstat(&file).map_err(|error| JobError::local(path, error.into()))?;
+    let size = u64::try_from(stat.st_size).unwrap_or(0);
     let member = Member {
         path: path.as_bytes().to_vec(),
         kind: Kind::File { size, sparse: None },
@@ -159,8 +162,8 @@ pub fn own_file(path: &str, file: std::fs::File) -> Result<Found, JobError> {
         uid: 0,
         gid: 0,
         mtime: Time {
-            seconds: now.as_secs().cast_signed(),
-            nanoseconds: 0,
+            seconds: stat.st_mtime,
+            nanoseconds: u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
         },
         xattrs: Vec::new(),
         acl_access: None,

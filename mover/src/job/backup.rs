@@ -56,16 +56,15 @@ pub struct Done {
     /// The block in which it begins.
     pub first_block: u64,
     /// Where the tape stands now.
-    pub end: Position,
+    pub end_block: u64,
     /// How long it took.
     pub elapsed: Duration,
-    /// What could not be read, or not as it stood.
-    pub problems: Vec<Problem>,
     /// Why the catalog does not know the set, if it does not.
     pub not_in_catalog: Option<String>,
 }
 
-/// Backs up.
+/// Backs up. What goes wrong with files is added to `problems`, whether the
+/// backup comes to its end or not.
 ///
 /// # Errors
 /// [`JobError::Refused`] for a volume that is not ours or full,
@@ -77,14 +76,15 @@ pub fn run(
     roots: Roots,
     options: &Options,
     progress: &Arc<Progress>,
+    problems: &mut Vec<Problem>,
 ) -> Result<Done, JobError> {
     let begun = Instant::now();
     let label = session.label()?;
     let (number, end) = appendable(session, &label)?;
     let source = Source::start(&roots, &options.walk)
         .map_err(|error| JobError::local("starting the walk", error))?;
-    let mut problems = roots.problems;
-    let (first, source) = first_entry(source, &mut problems)?;
+    problems.extend(roots.problems);
+    let (first, source) = first_entry(source, problems)?;
     let head = SetHead {
         kind: SetKind::Set,
         set: Uuid::now_v7(),
@@ -104,12 +104,14 @@ pub fn run(
         progress,
     };
     let found = std::iter::once(first).chain(source);
-    problems.extend(set.archive(end.block, found, &mut ledger)?);
+    set.archive(end.block, found, &mut ledger, problems)?;
     set.session.drive().write_filemarks(1, true)?;
     let totals = ledger.totals();
     let index_head = set.index_head(end.block, totals, &options.paths, false);
     let (index_block, rows) = set.index(ledger, index_head)?;
-    let end_position = set.session.drive().position()?;
+    // The set is done: what the drive says now changes nothing of that.
+    let after = set.session.drive().position();
+    let end_block = after.map_or(index_block, |position| position.block);
     let tape_set = TapeSet {
         head: set.head,
         tape_file: end.file.unwrap_or_else(|| u64::from(number) * 2 - 1),
@@ -123,11 +125,12 @@ pub fn run(
         number,
         volume: label.name.to_string(),
         totals,
-        tape_bytes: (end_position.block - end.block).saturating_mul(label.record_bytes),
+        tape_bytes: end_block
+            .saturating_sub(end.block)
+            .saturating_mul(label.record_bytes),
         first_block: end.block,
-        end: end_position,
+        end_block,
         elapsed: begun.elapsed(),
-        problems,
         not_in_catalog: entered.err(),
     })
 }
@@ -210,7 +213,8 @@ impl Writing<'_> {
         first_block: u64,
         found: impl Iterator<Item = Found>,
         ledger: &mut Ledger,
-    ) -> Result<Vec<Problem>, JobError> {
+        problems: &mut Vec<Problem>,
+    ) -> Result<(), JobError> {
         let plan = Plan {
             head: Some(&self.head),
             layout: self.layout()?,
@@ -220,23 +224,23 @@ impl Writing<'_> {
         };
         let (pool, progress) = (self.pool, self.progress);
         let each = |entry: Box<Entry>| ledger.push(*entry);
-        let result = archive::write(self.session.drive(), pool, plan, found, each, progress);
+        let drive = self.session.drive();
+        let result = archive::write(drive, pool, plan, found, each, progress, problems);
         let unfinished = format!(
             "set {} of volume {} is unfinished; end it with `lh-mover close`",
             self.head.sequence, self.label.name
         );
         match result {
-            Ok(archived) if !archived.interrupted => Ok(archived.problems),
             // What was accepted is made safe: `close` finds it.
-            Ok(_) => {
+            Err(JobError::Unfinished(what)) => {
                 self.session.drive().synchronize()?;
-                Err(JobError::Unfinished(format!("interrupted; {unfinished}")))
+                Err(JobError::Unfinished(format!("{what}; {unfinished}")))
             }
             Err(JobError::NeedsVolume(what)) => {
                 self.session.drive().synchronize()?;
                 Err(JobError::NeedsVolume(format!("{what}; {unfinished}")))
             }
-            Err(error) => Err(error),
+            other => other,
         }
     }
 
@@ -266,7 +270,21 @@ impl Writing<'_> {
         let drive = self.session.drive();
         // Nobody wants an index of the index, nor its progress.
         let (none, progress) = (|_| Ok(()), Progress::default());
-        archive::write(drive, self.pool, plan, found.into_iter(), none, &progress)?;
+        let mut problems = Vec::new();
+        let found = found.into_iter();
+        archive::write(
+            drive,
+            self.pool,
+            plan,
+            found,
+            none,
+            &progress,
+            &mut problems,
+        )?;
+        if let Some(problem) = problems.first() {
+            let source = std::io::Error::other(problem.to_string());
+            return Err(JobError::local("the index", source));
+        }
         drive.write_filemarks(1, false)?;
         Ok((first_block, rows))
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use longhaul_catalog::Catalog;
 use longhaul_ffi::buffer::{ALIGNMENT, Buffer, Pool};
-use longhaul_format::archive::{Layout, Part, SetKind};
+use longhaul_format::archive::{Layout, Part};
 use longhaul_format::label::Label;
 use uuid::Uuid;
 
@@ -45,13 +45,17 @@ pub struct Closed {
     pub not_in_catalog: Option<String>,
 }
 
-/// Closes the unfinished set at the volume's end.
+/// Closes the unfinished set at the volume's end. Where its archive is damaged,
+/// what lies behind the damage would be overwritten: it is given up only where
+/// that was said.
 ///
 /// # Errors
-/// [`JobError::Usage`] if there is none; the drive's.
+/// [`JobError::Usage`] if there is none; [`JobError::Refused`] if it is damaged;
+/// the drive's.
 pub fn run(
     session: &mut Session,
     catalog: &Catalog,
+    give_up_behind_damage: bool,
     progress: &Progress,
 ) -> Result<Closed, JobError> {
     let begun = Instant::now();
@@ -72,21 +76,23 @@ pub fn run(
     let ended = survey.run(session, &label, &set, progress)?;
     let end = survey.end();
     drop(survey);
+    let damaged = matches!(ended, Ended::Damaged(_) | Ended::Unreadable(_));
+    if damaged && !give_up_behind_damage {
+        return Err(JobError::Refused(format!(
+            "{set}: {}; nothing was written; `lh-mover restore` still reads what is whole; to keep \
+             only what lies before the damage, say --give-up-behind-damage",
+            ended.what()
+        )));
+    }
     let whole = ended == Ended::Whole;
-    match (whole, set.index_block) {
-        // The archive is whole and its filemark is there.
-        (true, Some(index_block)) => {
-            session.drive().locate(index_block)?;
-        }
-        // The archive is whole; whether its filemark is, the end of data tells.
-        (true, None) => {
-            let spaced = to_archive_end(session, &label, &set)?;
-            if !spaced {
-                session.drive().write_filemarks(1, true)?;
-            }
-        }
-        (false, _) => {
+    if let Some(index_block) = set.index_block {
+        // The archive was ended, and its filemark is there: it stays.
+        session.drive().locate(index_block)?;
+    } else {
+        if !whole {
             end_archive(session, &label, &set, end)?;
+        }
+        if !whole || !to_archive_end(session, &set)? {
             session.drive().write_filemarks(1, true)?;
         }
     }
@@ -124,16 +130,10 @@ pub fn run(
 
 /// Goes behind the archive's last record, and behind its filemark if that is
 /// there; whether it is.
-fn to_archive_end(session: &mut Session, label: &Label, set: &TapeSet) -> Result<bool, JobError> {
-    debug_assert_eq!(set.head.kind, SetKind::Set);
+fn to_archive_end(session: &mut Session, set: &TapeSet) -> Result<bool, JobError> {
     let drive = session.drive();
     drive.locate(set.first_block)?;
-    let spaced = drive.space_filemarks(1)?;
-    if spaced.stop.is_none() {
-        return Ok(true);
-    }
-    log::debug!("volume {}: no filemark behind {set}", label.name);
-    Ok(false)
+    Ok(drive.space_filemarks(1)?.stop.is_none())
 }
 
 /// Writes the end of the archive behind the stream offset `end`: what lies

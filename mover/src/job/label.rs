@@ -101,7 +101,7 @@ pub fn run(session: &mut Session, options: &Options) -> Result<Labelled, JobErro
 pub fn in_drive(drive: &str, options: &Options) -> Result<Labelled, JobError> {
     let mut session = Session::open(drive, Purpose::Write)?;
     let labelled = run(&mut session, options)?;
-    session.release()?;
+    session.release();
     Ok(labelled)
 }
 

@@ -6,7 +6,7 @@
 //! members that lie close together are read in one go, and gaps are passed by
 //! LOCATE.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -52,11 +52,11 @@ pub struct Restored {
     pub skipped: u64,
     /// Members without their owner, because only root can give files away.
     pub owners_left: u64,
-    /// What is not as it was backed up.
-    pub problems: Vec<Problem>,
+    problems: Vec<Problem>,
 }
 
-/// Restores from a set.
+/// Restores from a set. What is not as it was backed up is added to `problems`,
+/// whether the restore comes to its end or not.
 ///
 /// # Errors
 /// [`JobError::Usage`] if nothing in the set matches; the drive's; what makes
@@ -66,6 +66,7 @@ pub fn run(
     chosen: &Chosen,
     options: &Options,
     progress: &Progress,
+    problems: &mut Vec<Problem>,
 ) -> Result<Restored, JobError> {
     let selection = Selection::new(&options.paths)?;
     selection.check(&chosen.file)?;
@@ -83,17 +84,16 @@ pub fn run(
         fatal: None,
         progress,
     };
-    restore.pass(session, chosen, &pool)?;
-    while !restore.later.is_empty() {
-        restore.queue_later(chosen)?;
-        restore.pass(session, chosen, &pool)?;
-    }
+    let result = restore.passes(session, chosen, &pool);
     let Restore {
         target, mut done, ..
     } = restore;
+    // However it ended: directories get what is theirs.
     let counts = target.finish(&mut |warning| {
         done.problems.push(described(&[], &warning));
     });
+    problems.append(&mut done.problems);
+    result?;
     done.members = counts.restored;
     done.skipped = counts.skipped;
     done.owners_left = counts.owners_left;
@@ -195,6 +195,29 @@ fn described(path: &[u8], error: &dyn std::error::Error) -> Problem {
     Problem::new(path, words.strip_prefix(&path_shown).unwrap_or(&words))
 }
 
+/// A member of which nothing but its kind and path counts.
+fn bare() -> Member {
+    Member {
+        path: Vec::new(),
+        kind: Kind::Directory,
+        mode: 0,
+        uid: 0,
+        gid: 0,
+        mtime: longhaul_format::member::Time::default(),
+        xattrs: Vec::new(),
+        acl_access: None,
+        acl_default: None,
+        comment: None,
+    }
+}
+
+/// A hard link to a file that is restored under another link's path.
+struct Link {
+    link: Vec<u8>,
+    first: Vec<u8>,
+    row: Row,
+}
+
 enum Current {
     None,
     File {
@@ -217,6 +240,37 @@ struct Restore<'a> {
 }
 
 impl<'a> Restore<'a> {
+    fn passes(
+        &mut self,
+        session: &mut Session,
+        chosen: &Chosen,
+        pool: &longhaul_ffi::buffer::Pool,
+    ) -> Result<(), JobError> {
+        self.pass(session, chosen, pool)?;
+        if !self.later.is_empty() {
+            let links = self.queue_later(chosen)?;
+            self.pass(session, chosen, pool)?;
+            for Link { link, first, row } in links {
+                let member = Member {
+                    path: link,
+                    kind: Kind::HardLink { target: first },
+                    ..bare()
+                };
+                // A first link that failed was named; this one is named, too.
+                if self.begin(row, &member).is_break() {
+                    break;
+                }
+            }
+            for (link, _) in std::mem::take(&mut self.later) {
+                self.problem(&link, "what it links to was not restored".into());
+            }
+            if let Some(error) = self.fatal.take() {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
     fn pass(
         &mut self,
         session: &mut Session,
@@ -231,17 +285,17 @@ impl<'a> Restore<'a> {
             let progress = self.progress;
             let ended =
                 walkthrough::walk(session.drive(), pool, first_block, from, self, progress)?;
-            self.give_up_current();
+            // A member in the middle of which it ended is what was lost.
+            let cut_short = self.give_up_current(&ended);
             if let Some(error) = self.fatal.take() {
                 return Err(error);
             }
             match ended {
+                _ if cut_short => {}
                 Ended::Enough => {}
                 Ended::Stopped => {
                     return Err(JobError::Unfinished(
-                        "interrupted; what was restored so far is in place, and directories \
-                         made so far are still closed to others"
-                            .into(),
+                        "interrupted; what was restored so far is in place".into(),
                     ));
                 }
                 // What was expected behind this point is not there, or not to
@@ -249,6 +303,7 @@ impl<'a> Restore<'a> {
                 Ended::Whole => self.lose_next("is not where the catalog says")?,
                 Ended::Cut => self.lose_next("the set ends before it")?,
                 Ended::Damaged(error) => self.lose_next(&error.to_string())?,
+                Ended::Unreadable(error) => self.lose_next(&error.to_string())?,
             }
         }
         Ok(())
@@ -261,14 +316,22 @@ impl<'a> Restore<'a> {
         Ok(())
     }
 
-    /// Reads the targets of hard links once more, for the first link to each.
-    fn queue_later(&mut self, chosen: &Chosen) -> Result<(), JobError> {
-        let mut rows = Vec::new();
+    /// Has the targets of hard links read once more, each for the first link to
+    /// it; returns the other links, with the first one of each.
+    fn queue_later(&mut self, chosen: &Chosen) -> Result<Vec<Link>, JobError> {
+        let mut first: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+        let (mut rows, mut links) = (Vec::new(), Vec::new());
         for (link, target) in std::mem::take(&mut self.later) {
             match chosen.file.get(&target)? {
                 Some(mut row) if row.entry_type == EntryType::File => {
-                    row.path = link;
-                    rows.push(row);
+                    if let Some(first) = first.get(&target) {
+                        let first = first.clone();
+                        links.push(Link { link, first, row });
+                    } else {
+                        first.insert(target, link.clone());
+                        row.path = link;
+                        rows.push(row);
+                    }
                 }
                 _ => self.problem(
                     &link,
@@ -276,27 +339,30 @@ impl<'a> Restore<'a> {
                 ),
             }
         }
-        let rows: Vec<Result<Row, JobError>> = {
-            rows.sort_by_key(|row| (row.block, row.offset));
-            rows.into_iter().map(Ok).collect()
-        };
+        rows.sort_by_key(|row| (row.block, row.offset));
+        let rows: Vec<Result<Row, JobError>> = rows.into_iter().map(Ok).collect();
         self.wanted = Wanted::new(chosen, Box::new(rows.into_iter()));
-        Ok(())
+        Ok(links)
     }
 
     fn problem(&mut self, path: &[u8], what: String) {
         self.done.problems.push(Problem::new(path, what));
     }
 
-    fn give_up_current(&mut self) {
-        if let Current::File { file, row, .. } = std::mem::replace(&mut self.current, Current::None)
-        {
-            self.target.abandon(file);
-            self.problem(
-                &row.path,
-                "its data on the tape is not whole; not restored".into(),
-            );
-        }
+    /// Whether a file was in the middle of being restored.
+    fn give_up_current(&mut self, ended: &Ended) -> bool {
+        let Current::File { file, row, .. } = std::mem::replace(&mut self.current, Current::None)
+        else {
+            return false;
+        };
+        self.target.abandon(file);
+        let why = match ended {
+            Ended::Unreadable(error) => error.to_string(),
+            Ended::Damaged(error) => error.to_string(),
+            _ => "the set ends in the middle of it".into(),
+        };
+        self.problem(&row.path, format!("not restored: {why}"));
+        true
     }
 
     fn failed(&mut self, path: &[u8], error: Error) -> ControlFlow<()> {
@@ -416,12 +482,17 @@ impl Visitor for Restore<'_> {
         if let Current::File { file, hasher, row } =
             std::mem::replace(&mut self.current, Current::None)
         {
-            if row
-                .digest
-                .is_some_and(|digest| digest != *hasher.finalize().as_bytes())
-            {
-                let what = "its content differs from the digest in the index";
+            let found = *hasher.finalize().as_bytes();
+            if row.digest.is_some_and(|digest| digest != found) {
+                // What is wrong never takes the place of what is there.
+                self.target.abandon(file);
+                let what = "not restored: its content differs from the digest in the index";
                 self.problem(&row.path, what.into());
+                return if self.next_is_far(end) {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                };
             }
             match self.target.end(file) {
                 Ok(outcome) => self.outcome(&row, outcome),

@@ -1,9 +1,10 @@
 //! Scanning: the catalog is built again from the volume alone.
 
-use longhaul_catalog::{Catalog, SetRecord};
+use longhaul_catalog::{Catalog, SetFilter, SetRecord};
 use longhaul_format::label::Label;
 
 use super::session::Session;
+use super::walkthrough::is_medium;
 use super::{JobError, adopt};
 use crate::progress::Progress;
 
@@ -35,7 +36,22 @@ pub fn run(
         match adopt::adopt(session, catalog, &label, set, progress) {
             Ok(record) => sets.push(record),
             Err(JobError::Medium(what)) => failed.push(what),
+            Err(JobError::Drive(error)) if is_medium(&error) => failed.push(error.to_string()),
             Err(error) => return Err(error),
+        }
+    }
+    // What the catalog knows and the tape does not have is gone.
+    let filter = SetFilter {
+        volume: Some(label.uuid),
+        ..SetFilter::default()
+    };
+    for old in catalog.sets(&filter)? {
+        let begins_here = old
+            .parts
+            .first()
+            .is_some_and(|part| part.volume == label.uuid);
+        if begins_here && failed.is_empty() && !found.iter().any(|set| set.head.set == old.uuid) {
+            catalog.remove_set(old.uuid)?;
         }
     }
     Ok(Scanned {

@@ -81,12 +81,11 @@ impl Session {
         volume::sets(&mut self.drive, label)
     }
 
-    /// Lets the drive go.
-    ///
-    /// # Errors
-    /// The drive's.
-    pub fn release(mut self) -> Result<(), JobError> {
-        self.drive.finish()?;
-        Ok(())
+    /// Lets the drive go. What it says to that changes nothing of what was done
+    /// before.
+    pub fn release(mut self) {
+        if let Err(error) = self.drive.finish() {
+            log::warn!("letting the drive go: {error}");
+        }
     }
 }

@@ -24,8 +24,10 @@ pub struct Verified {
     pub bytes: u64,
     /// Files whose digest nobody knows.
     pub without_digest: u64,
-    /// What differs.
+    /// What differs from the index, or cannot be read.
     pub problems: Vec<Problem>,
+    /// What is as the index says, and was damaged when it was backed up.
+    pub damaged: Vec<Problem>,
 }
 
 /// Reads the whole set back.
@@ -48,33 +50,39 @@ pub fn run(
         error: None,
         progress,
     };
-    let first_block = chosen.first_block;
-    let ended = walkthrough::walk(
-        session.drive(),
-        &pool,
-        first_block,
-        0,
-        &mut verify,
-        progress,
-    )?;
-    if let Some(error) = verify.error {
-        return Err(error);
+    let mut from = 0;
+    loop {
+        let drive = session.drive();
+        let first_block = chosen.first_block;
+        let ended = walkthrough::walk(drive, &pool, first_block, from, &mut verify, progress)?;
+        if let Some(error) = verify.error {
+            return Err(error);
+        }
+        let what = match ended {
+            Ended::Stopped => {
+                return Err(JobError::Unfinished(
+                    "interrupted; nothing was changed".into(),
+                ));
+            }
+            Ended::Damaged(error) => error.to_string(),
+            Ended::Unreadable(error) => error.to_string(),
+            Ended::Whole | Ended::Enough | Ended::Cut => "is not in the set on the tape".into(),
+        };
+        // The member that could not be read, or else the next one that was
+        // due; then on with the one behind it.
+        let lost = match verify.current.take() {
+            Some(row) => Some(row),
+            None => verify.rows.next().transpose()?,
+        };
+        let Some(row) = lost else { break };
+        verify.problem(&row.path, &what);
+        from = match verify.rows.peek() {
+            Some(Ok(row)) => start_of(row, verify.first_block, verify.record_bytes),
+            Some(Err(_)) => 0,
+            None => break,
+        };
     }
-    if ended == Ended::Stopped {
-        return Err(JobError::Unfinished(
-            "interrupted; nothing was changed".into(),
-        ));
-    }
-    // All that the catalog has and the tape had not.
-    let what = match ended {
-        Ended::Damaged(error) => error.to_string(),
-        _ => "is not in the set on the tape".into(),
-    };
-    let mut done = verify.done;
-    for row in verify.rows {
-        done.problems.push(Problem::new(&row?.path, what.clone()));
-    }
-    Ok(done)
+    Ok(verify.done)
 }
 
 struct Verify<'a> {
@@ -148,7 +156,9 @@ impl Visitor for Verify<'_> {
             _ => {}
         }
         if row.state == EntryState::Damaged {
-            self.problem(&row.path, "was already damaged when it was backed up");
+            let what = "was already damaged when it was backed up";
+            self.done.damaged.push(Problem::new(&row.path, what));
+            return ControlFlow::Continue(());
         }
         self.done.members += 1;
         self.done.bytes += row.size;

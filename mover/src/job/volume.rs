@@ -12,6 +12,7 @@ use longhaul_format::label::{LABEL_RECORDS, Label, LabelError};
 use longhaul_format::mam;
 
 use super::JobError;
+use super::walkthrough::is_medium;
 use crate::drive::{Drive, Position, Problem, Read, SpaceStop};
 
 /// Most bytes of a block that are looked at to tell what a tape holds.
@@ -80,13 +81,17 @@ pub fn first(drive: &mut Drive) -> Result<First, JobError> {
     drive.rewind()?;
     let mut buffer = Buffer::zeroed(BLOCK_BYTES);
     let mut records: Vec<Vec<u8>> = Vec::new();
+    let mut closed = false;
     loop {
         let (read, back) = drive.read(buffer, BLOCK_BYTES);
         buffer = back;
         match read {
             // The longest label record of anybody's is far below this.
             Ok(Read::Block(len)) => records.push(buffer[..len.min(4096)].to_vec()),
-            Ok(Read::Filemark) => break,
+            Ok(Read::Filemark) => {
+                closed = true;
+                break;
+            }
             Ok(Read::EndOfData | Read::EndOfPartition) if records.is_empty() => {
                 return Ok(First::Blank);
             }
@@ -102,7 +107,11 @@ pub fn first(drive: &mut Drive) -> Result<First, JobError> {
         }
     }
     Ok(match Label::parse(&records) {
-        Ok(label) => First::Ours(label),
+        Ok(label) if closed => First::Ours(label),
+        Ok(label) => First::Foreign {
+            name: Some(label.name.to_string()),
+            what: "its label was begun and not ended".into(),
+        },
         Err(error @ LabelError::OtherVol1 { .. }) => {
             let LabelError::OtherVol1 { volume, .. } = &error else {
                 unreachable!()
@@ -257,7 +266,10 @@ fn behind_filemark(drive: &mut Drive, count: i64) -> Result<u64, JobError> {
 }
 
 /// The head of the tape file that begins at `block`.
-fn head_at(drive: &mut Drive, block: u64, label: &Label) -> Result<SetHead, JobError> {
+///
+/// # Errors
+/// The drive's; [`JobError::Refused`] if it is no tape file of ours.
+pub fn head_at(drive: &mut Drive, block: u64, label: &Label) -> Result<SetHead, JobError> {
     drive.locate(block)?;
     head_here(drive, label)?
         .ok_or_else(|| JobError::Medium(format!("{}: nothing is at block {block}", drive.label())))
@@ -306,8 +318,20 @@ pub fn sets(drive: &mut Drive, label: &Label) -> Result<Vec<TapeSet>, JobError> 
     let mut begun: Option<TapeSet> = None;
     loop {
         let here = drive.position()?;
-        let Some(head) = head_here(drive, label)? else {
-            break;
+        let head = match head_here(drive, label) {
+            Ok(Some(head)) => head,
+            Ok(None) => break,
+            // One bad block does not hide the sets behind it.
+            Err(JobError::Drive(error)) if is_medium(&error) => {
+                log::warn!("{error}: tape file at block {}", here.block);
+                sets.extend(begun.take());
+                drive.locate(here.block)?;
+                if drive.space_filemarks(1)?.stop.is_some() {
+                    break;
+                }
+                continue;
+            }
+            Err(error) => return Err(error),
         };
         let closed = drive.space_filemarks(1)?.stop.is_none();
         match (head.kind, begun.take()) {

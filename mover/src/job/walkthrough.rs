@@ -7,7 +7,7 @@ use longhaul_format::archive::{ArchiveError, Event, ParsedMember, Parser, SetHea
 use longhaul_format::label::Label;
 
 use super::JobError;
-use crate::drive::Drive;
+use crate::drive::{Drive, DriveError, Problem};
 use crate::pipeline::read::{self, AHEAD, End};
 use crate::progress::Progress;
 
@@ -37,8 +37,24 @@ pub enum Ended {
     Cut,
     /// It makes no sense from some offset on.
     Damaged(ArchiveError),
+    /// A block of it cannot be read.
+    Unreadable(DriveError),
     /// The job was asked to stop.
     Stopped,
+}
+
+impl Ended {
+    /// In words.
+    pub fn what(&self) -> String {
+        match self {
+            Ended::Whole => "the archive came to its end".into(),
+            Ended::Enough => "enough was read".into(),
+            Ended::Cut => "the tape file ends before the archive does".into(),
+            Ended::Damaged(error) => error.to_string(),
+            Ended::Unreadable(error) => error.to_string(),
+            Ended::Stopped => "interrupted".into(),
+        }
+    }
 }
 
 /// A pool for reading the records of a volume.
@@ -70,7 +86,7 @@ pub fn walk(
     let mut skip = usize::try_from(from % record_bytes).expect("below a record's length");
     let mut parser = Parser::at(from);
     let mut ended = None;
-    let end = read::blocks(drive, pool, progress, |record| {
+    let result = read::blocks(drive, pool, progress, |record| {
         let record = record.get(std::mem::take(&mut skip)..).unwrap_or_default();
         match parse(&mut parser, record, visitor) {
             Ok(None) => ControlFlow::Continue(()),
@@ -83,12 +99,23 @@ pub fn walk(
                 ControlFlow::Break(())
             }
         }
-    })?;
-    Ok(match (ended, end) {
+    });
+    Ok(match (ended, result) {
+        // Blocks that were read ahead in vain are no news.
         (Some(ended), _) => ended,
-        (None, End::Stopped) => Ended::Stopped,
-        (None, _) => Ended::Cut,
+        (None, Ok(End::Stopped)) => Ended::Stopped,
+        (None, Ok(_)) => Ended::Cut,
+        (None, Err(error)) if is_medium(&error) => Ended::Unreadable(error),
+        (None, Err(error)) => return Err(error.into()),
     })
+}
+
+/// Whether an error is about this place on the medium, and others may be fine.
+pub fn is_medium(error: &DriveError) -> bool {
+    matches!(
+        error.problem(),
+        Problem::Medium(_) | Problem::BlockTooLong { .. }
+    )
 }
 
 fn parse(

@@ -16,6 +16,7 @@ use thiserror::Error;
 use super::members::{InProgress, Members};
 use super::record::{Piece, Record};
 use crate::job::convert;
+use crate::progress::Progress;
 use crate::source::{Entry, Problem};
 
 /// Reads in flight: enough to fill a disk's queue with small files.
@@ -27,6 +28,9 @@ const SUBMIT_EVERY: usize = 16;
 /// Why assembling stopped.
 #[derive(Debug, Error)]
 pub enum AssembleError {
+    /// The job was asked to stop.
+    #[error("interrupted")]
+    Interrupted,
     /// Whoever takes the records is gone; the reason is theirs to tell.
     #[error("the drive takes no more records")]
     Stopped,
@@ -86,7 +90,7 @@ struct Laid {
 
 /// Lays members out and has their data read into records, which go to `out` in
 /// order.
-pub struct Assembler {
+pub struct Assembler<'a> {
     layout: Layout,
     record_bytes: usize,
     /// Tape block of the archive's first record.
@@ -98,13 +102,15 @@ pub struct Assembler {
     /// The running number of the oldest record in `filling`.
     oldest: u64,
     members: Members,
+    open_files_max: usize,
     links: HashMap<(u64, u64), Vec<u8>>,
     out: Sender<Record>,
+    progress: &'a Progress,
     /// What went wrong with files, one by one.
     pub problems: Vec<Problem>,
 }
 
-impl Assembler {
+impl<'a> Assembler<'a> {
     /// An assembler of one archive that begins at `layout`'s offset, whose
     /// offset 0 lies in tape block `first_block`.
     ///
@@ -116,7 +122,8 @@ impl Assembler {
         first_block: u64,
         pool: Pool,
         out: Sender<Record>,
-    ) -> Result<Assembler, AssembleError> {
+        progress: &'a Progress,
+    ) -> Result<Assembler<'a>, AssembleError> {
         let mut ring = Ring::new(READS).map_err(AssembleError::Ring)?;
         if let Err(error) = ring.register(&pool) {
             log::debug!("reading without registered buffers: {error}");
@@ -131,8 +138,10 @@ impl Assembler {
             filling: VecDeque::new(),
             oldest: 0,
             members: Members::default(),
+            open_files_max: crate::source::open_files() / 4,
             links: HashMap::new(),
             out,
+            progress,
             problems: Vec::new(),
         })
     }
@@ -190,8 +199,15 @@ impl Assembler {
             size,
             mtime: member.mtime,
             problem: None,
+            reads: 0,
+            laid_out: false,
         });
-        self.lay(placement, content.as_ref(), Some(number))
+        self.lay(placement, content.as_ref(), Some(number))?;
+        self.members.laid_out(number);
+        while self.members.open_files() > self.open_files_max && self.ring.in_flight() > 0 {
+            self.reap(true)?;
+        }
+        Ok(())
     }
 
     fn place(&mut self, member: &mut Member) -> Result<Placement, AssembleError> {
@@ -229,7 +245,7 @@ impl Assembler {
     ///
     /// # Errors
     /// When the pipeline has stopped.
-    pub fn finish(mut self) -> Result<Vec<Problem>, AssembleError> {
+    pub fn finish(&mut self) -> Result<(), AssembleError> {
         let placement = self.layout.finish();
         self.lay(placement, None, None)?;
         while let Some(front) = self.filling.front() {
@@ -238,7 +254,7 @@ impl Assembler {
             }
             self.send_complete(0)?;
         }
-        Ok(self.problems)
+        Ok(())
     }
 
     /// Bytes of the archive laid out so far.
@@ -366,6 +382,9 @@ impl Assembler {
     /// go, and the drive gives them back.
     fn buffer(&mut self) -> Result<longhaul_ffi::buffer::Buffer, AssembleError> {
         loop {
+            if self.progress.stopping() {
+                return Err(AssembleError::Interrupted);
+            }
             self.send_complete(0)?;
             if let Some(buffer) = self.pool.try_take() {
                 return Ok(buffer);
@@ -390,6 +409,7 @@ impl Assembler {
             self.reap(true)?;
         }
         self.back().reads += 1;
+        self.members.reading(member);
         let record = self.oldest + self.filling.len() as u64 - 1;
         let tag = Tag {
             record,
@@ -523,6 +543,8 @@ fn ended(
         }
     }
     if span.is_empty() {
+        drop(file);
+        members.read(tag.member);
         record_done(tag.record);
         return None;
     }

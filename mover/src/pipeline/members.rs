@@ -16,17 +16,33 @@ pub(super) struct InProgress {
     pub size: u64,
     pub mtime: Time,
     pub problem: Option<String>,
+    /// Reads in flight.
+    pub reads: u32,
+    /// Whether all its reads were queued.
+    pub laid_out: bool,
 }
 
 impl InProgress {
-    /// The entry, and what went wrong. A file that was changed under the
+    /// Closes the file once all of it was read. One that was changed under the
     /// reader's eyes is found by asking once more for what the walk was told.
-    pub fn finish(mut self) -> (Box<Entry>, Option<Problem>) {
+    fn close_if_read(&mut self) -> bool {
+        if !self.laid_out || self.reads > 0 {
+            return false;
+        }
+        let Some(file) = self.file.take() else {
+            return false;
+        };
         if self.problem.is_some() {
             self.entry.state = State::Damaged;
-        } else if let Some(file) = &self.file {
-            self.problem = self.changed(file);
+        } else {
+            self.problem = self.changed(&file);
         }
+        true
+    }
+
+    /// The entry, and what went wrong.
+    pub fn finish(mut self) -> (Box<Entry>, Option<Problem>) {
+        self.close_if_read();
         let problem = self
             .problem
             .map(|what| Problem::new(&self.entry.path, what));
@@ -59,22 +75,55 @@ impl InProgress {
 pub(super) struct Members {
     first: u64,
     queue: VecDeque<InProgress>,
+    open_files: usize,
 }
 
 impl Members {
     pub fn push(&mut self, member: InProgress) -> u64 {
+        self.open_files += usize::from(member.file.is_some());
         self.queue.push_back(member);
         self.first + self.queue.len() as u64 - 1
     }
 
     /// Notes what went wrong; the first word on it stands.
     pub fn damage(&mut self, number: u64, what: impl FnOnce() -> String) {
-        let place = number
-            .checked_sub(self.first)
-            .and_then(|place| usize::try_from(place).ok());
-        if let Some(member) = place.and_then(|place| self.queue.get_mut(place)) {
+        if let Some(member) = self.get(number) {
             member.problem.get_or_insert_with(what);
         }
+    }
+
+    /// A read of the member's data was queued.
+    pub fn reading(&mut self, number: u64) {
+        if let Some(member) = self.get(number) {
+            member.reads += 1;
+        }
+    }
+
+    /// A read has ended.
+    pub fn read(&mut self, number: u64) {
+        self.update(number, |member| member.reads -= 1);
+    }
+
+    /// All reads of the member were queued.
+    pub fn laid_out(&mut self, number: u64) {
+        self.update(number, |member| member.laid_out = true);
+    }
+
+    /// Files that are held open.
+    pub fn open_files(&self) -> usize {
+        self.open_files
+    }
+
+    fn update(&mut self, number: u64, change: impl FnOnce(&mut InProgress)) {
+        if let Some(member) = self.get(number) {
+            change(member);
+            self.open_files -= usize::from(member.close_if_read());
+        }
+    }
+
+    fn get(&mut self, number: u64) -> Option<&mut InProgress> {
+        let place = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        self.queue.get_mut(place)
     }
 
     /// Takes the oldest. Members end in the order in which they began.

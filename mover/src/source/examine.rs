@@ -12,6 +12,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, SeekFrom, Stat};
 use rustix::io::Errno;
 
 use super::{Entry, Found, Inode, Problem};
+use crate::restore::Shown;
 
 /// Most data segments that are looked for in one file. A file with more is
 /// stored without its holes: its map would outgrow what readers accept.
@@ -47,14 +48,23 @@ pub(super) fn examine(
     name: &CStr,
     listed: FileType,
     path: Vec<u8>,
-) -> Found {
+) -> Option<Found> {
     let result = if matches!(listed, FileType::RegularFile) {
         regular(parent, name, &path)
     } else {
         node(parent, name, &path)
     };
-    match result {
+    Some(match result {
         Ok(entry) => Found::Entry(Box::new(entry)),
+        // A socket is of its process, and worth nothing without it.
+        Err(Errno::NOTSOCK) => {
+            log::info!("{}: a socket; left out", Shown(&path));
+            return None;
+        }
+        Err(Errno::STALE) => Found::Problem(Problem {
+            path,
+            what: "became a directory while its parent was walked; left out".into(),
+        }),
         Err(Errno::NOENT) => Found::Problem(Problem {
             path,
             what: "vanished".into(),
@@ -63,7 +73,7 @@ pub(super) fn examine(
             path,
             what: std::io::Error::from(error).to_string(),
         }),
-    }
+    })
 }
 
 fn regular(parent: BorrowedFd<'_>, name: &CStr, path: &[u8]) -> Result<Entry, Errno> {
@@ -121,8 +131,6 @@ fn node(parent: BorrowedFd<'_>, name: &CStr, path: &[u8]) -> Result<Entry, Errno
         FileType::Fifo => Kind::Fifo,
         FileType::CharacterDevice => Kind::CharDevice { major, minor },
         FileType::BlockDevice => Kind::BlockDevice { major, minor },
-        // Sockets are of their process; a directory that took a file's place
-        // since the listing has not been walked.
         FileType::Socket => return Err(Errno::NOTSOCK),
         _ => return Err(Errno::STALE),
     };

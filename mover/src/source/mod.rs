@@ -28,7 +28,7 @@ use crate::restore::Shown;
 
 pub use estimate::estimate;
 pub use roots::{Roots, RootsError};
-pub use walk::{Options, Source};
+pub use walk::{Options, Source, open_files};
 
 /// What the source has found next.
 #[derive(Debug)]

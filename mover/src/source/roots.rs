@@ -93,8 +93,11 @@ impl Roots {
 }
 
 fn find_one(path: &Path) -> std::io::Result<Start> {
+    let bytes = path.as_os_str().as_bytes();
+    // `link/` is where the link leads; `Path` does not see the slash.
+    let beyond = bytes.ends_with(b"/") || bytes.ends_with(b"/.");
     let resolved = match (path.parent(), path.file_name()) {
-        (Some(parent), Some(name)) => {
+        (Some(parent), Some(name)) if !beyond => {
             let parent = if parent.as_os_str().is_empty() {
                 Path::new(".")
             } else {
@@ -138,6 +141,8 @@ mod tests {
         assert_eq!(roots.starts[0].path, base.join("real"));
         assert_eq!(roots.asked.len(), 2);
         let link = Roots::find(&[base.join("link")]).expect("found");
+        let beyond = Roots::find(&[base.join("link/")]).expect("found");
+        assert_eq!(beyond.starts[0].path, base.join("real"));
         assert!(
             !link.starts[0].is_directory,
             "the link itself is what was asked for"

@@ -24,8 +24,16 @@ const WORKERS: usize = 48;
 /// Files that one piece of work opens.
 const BATCH: usize = 32;
 
-/// Pieces of work under way: with [`BATCH`], bounds the open files.
-const BATCHES_AHEAD: usize = 64;
+/// Most pieces of work under way: with [`BATCH`], bounds the open files.
+const BATCHES_AHEAD_MAX: usize = 64;
+
+/// How many files this process may hold open (`RLIMIT_NOFILE`).
+pub fn open_files() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.map_or(usize::MAX, |limit| {
+        usize::try_from(limit).unwrap_or(usize::MAX)
+    })
+}
 
 /// Directories that are listed before the walk comes to them.
 const LISTINGS_AHEAD: usize = 64;
@@ -52,6 +60,11 @@ impl Options {
     pub fn new(excludes: &[String], one_file_system: bool) -> Result<Options, String> {
         let mut set = GlobSetBuilder::new();
         for pattern in excludes {
+            if pattern.trim_matches('/').is_empty() {
+                return Err(format!(
+                    "--exclude {pattern:?}: a pattern that matches everything"
+                ));
+            }
             let whole = match pattern.strip_prefix('/') {
                 Some(rest) => rest.trim_end_matches('/').to_owned(),
                 None if pattern.trim_end_matches('/').contains('/') => {
@@ -93,8 +106,11 @@ impl Source {
     /// # Errors
     /// If a thread cannot be started.
     pub fn start(roots: &Roots, options: &Options) -> std::io::Result<Source> {
-        let (work, queue) = bounded::<Work>(BATCHES_AHEAD);
-        let (order, ordered) = bounded(BATCHES_AHEAD);
+        // A quarter of what may be open is the pipeline's, and as much is for
+        // directories and all else.
+        let ahead = (open_files() / 4 / BATCH).clamp(2, BATCHES_AHEAD_MAX);
+        let (work, queue) = bounded::<Work>(ahead);
+        let (order, ordered) = bounded(ahead);
         let mut threads = Vec::with_capacity(WORKERS + 1);
         for _ in 0..WORKERS {
             let queue = queue.clone();
@@ -179,14 +195,14 @@ impl Work {
         // Receivers that are gone belong to a walk that was given up.
         match self {
             Work::Examine { items, done } => {
-                let found = items.into_iter().map(|item| match item {
+                let found = items.into_iter().filter_map(|item| match item {
                     Item::Name {
                         parent,
                         name,
                         listed,
                         path,
                     } => examine::examine(parent.as_fd(), &name, listed, path),
-                    Item::Ready(found) => found,
+                    Item::Ready(found) => Some(found),
                 });
                 let _ = done.send(found.collect());
             }

@@ -2,6 +2,7 @@
 //! codes, its words and its JSON.
 
 mod crafted;
+mod damage;
 mod life;
 mod refused;
 mod rig;

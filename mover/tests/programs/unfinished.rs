@@ -174,3 +174,34 @@ fn after_a_fault_at_any_write_the_volume_can_be_closed_and_used() {
     }
     assert_eq!(finished, 1);
 }
+
+/// Every thread of the pipeline waits for another one when the drive gives up:
+/// with more data than buffers, all of them must still end.
+#[test]
+fn a_drive_that_gives_up_in_the_middle_ends_the_backup() {
+    let rig = Rig::new();
+    let tree = rig.tree("src", &["a"]);
+    for number in 0..64 {
+        let content = vec![number; 1 << 20];
+        fs::write(tree.join(format!("f{number:02}")), content).expect("written");
+    }
+    let plan = "[[fault]]\nopcode = \"WRITE(6)\"\nnth = 20\ntimes = 99\n\
+                sense = { key = 4, asc = 0x44, ascq = 0 }\n";
+    fs::write(rig.path("plan.toml"), plan).expect("written");
+    rig.mover("label", &["--drive", DRIVE, "--name", "TEST01"])
+        .ended(0);
+    let faulty = format!("{DRIVE}?faults=plan.toml");
+    let args = ["--drive", &faulty, "--buffer-mib", "8", text(&tree)];
+    let mut child = rig.start("backup", &args);
+    let begun = Instant::now();
+    while child.try_wait().expect("asked").is_none() {
+        if begun.elapsed() > Duration::from_secs(60) {
+            child.kill().expect("killed");
+            panic!("the backup hangs");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(child.wait().expect("ended").code(), Some(3));
+    rig.mover("close", &["--drive", DRIVE]).ended(0);
+    rig.mover("verify", &["--drive", DRIVE]).ended(0);
+}
