@@ -29,5 +29,6 @@ pub mod job;
 pub mod pipeline;
 pub mod progress;
 pub mod restore;
+pub mod shown;
 pub mod source;
 pub mod transport;

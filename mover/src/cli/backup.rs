@@ -47,7 +47,7 @@ pub struct Backup {
     #[command(flatten)]
     catalog: CatalogArg,
     #[command(flatten)]
-    json: JsonArg,
+    pub(super) json: JsonArg,
 }
 
 impl Backup {

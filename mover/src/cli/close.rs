@@ -30,7 +30,7 @@ pub struct Close {
     #[command(flatten)]
     catalog: CatalogArg,
     #[command(flatten)]
-    json: JsonArg,
+    pub(super) json: JsonArg,
 }
 
 impl Close {

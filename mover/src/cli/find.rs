@@ -8,7 +8,7 @@ use longhaul_catalog::{Catalog, Pattern, Row, SetFilter, SetRecord};
 use super::output::{self, row_json, set_labels};
 use super::{CatalogArg, JsonArg};
 use crate::job::{ExitStatus, JobError, adopt};
-use crate::restore::Shown;
+use crate::shown::Shown;
 
 /// Find files in all sets of the catalog
 ///
@@ -26,7 +26,7 @@ pub struct Find {
     #[command(flatten)]
     catalog: CatalogArg,
     #[command(flatten)]
-    json: JsonArg,
+    pub(super) json: JsonArg,
 }
 
 impl Find {

@@ -13,7 +13,7 @@ use crate::job::adopt::{self, Choice};
 use crate::job::session::{Purpose, Session};
 use crate::job::{ExitStatus, JobError, convert, scan};
 use crate::progress::Progress;
-use crate::restore::Shown;
+use crate::shown::Shown;
 
 /// List volumes, sets, and the files in a set
 ///
@@ -41,7 +41,7 @@ pub struct List {
     #[command(flatten)]
     catalog: CatalogArg,
     #[command(flatten)]
-    json: JsonArg,
+    pub(super) json: JsonArg,
 }
 
 impl List {

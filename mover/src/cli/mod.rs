@@ -2,7 +2,7 @@
 //!
 //! A command turns arguments into a job's options, runs the job under a
 //! display, and prints its summary: words for people on standard
-//! output, one JSON document with `--json`. What goes wrong is said on standard
+//! output, JSON with `--json`. What goes wrong is said on standard
 //! error. The exit codes are one table for all programs
 //! ([`ExitStatus`]).
 
@@ -75,6 +75,23 @@ enum Command {
     Scan(scan::Scan),
 }
 
+impl Command {
+    /// Whether a script reads what the command prints.
+    fn wants_json(&self) -> bool {
+        match self {
+            Command::Label(command) => command.json.json,
+            Command::Backup(command) => command.json.json,
+            Command::Close(command) => command.json.json,
+            Command::List(command) => command.json.json,
+            Command::Find(command) => command.json.json,
+            Command::Verify(command) => command.json.json,
+            Command::Restore(command) => command.json.json,
+            Command::Status(command) => command.json.json,
+            Command::Scan(command) => command.json.json,
+        }
+    }
+}
+
 /// The drive that a command works with.
 #[derive(Args)]
 struct DriveArg {
@@ -121,7 +138,8 @@ impl CatalogArg {
 /// How results are printed.
 #[derive(Args)]
 struct JsonArg {
-    /// Print the result as JSON, for scripts
+    /// Print the result as JSON, for scripts: one document, or for lists of
+    /// files a document a line; `{"error", "exit"}` if it fails
     #[arg(long)]
     json: bool,
 }
@@ -154,9 +172,16 @@ pub fn main() -> ExitCode {
         log::warn!("signals will end the program at once: {error}");
     }
     raise_open_files();
+    let json = cli.command.wants_json();
     match run(cli.command, &progress) {
         Ok(status) => status.into(),
         Err(error) => {
+            if json {
+                let status = error.exit_status() as u8;
+                let failed = serde_json::json!({ "error": error.to_string(), "exit": status });
+                // The exit code and standard error say the same.
+                let _ = output::json(&failed);
+            }
             say!("lh-mover: {error}");
             error.exit_status().into()
         }

@@ -44,7 +44,7 @@ pub struct Restore {
     #[command(flatten)]
     catalog: CatalogArg,
     #[command(flatten)]
-    json: JsonArg,
+    pub(super) json: JsonArg,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

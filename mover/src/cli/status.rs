@@ -13,7 +13,7 @@ pub struct Status {
     #[command(flatten)]
     drive: DriveArg,
     #[command(flatten)]
-    json: JsonArg,
+    pub(super) json: JsonArg,
 }
 
 impl Status {

@@ -1,44 +1,13 @@
-//! The same facts in the words of source, index and catalog.
+//! The same facts in the words of people, index and catalog.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 use std::time::SystemTime;
 
 use longhaul_catalog::{EntryState, EntryType as RowType, Row};
-use longhaul_format::index::{Entry, EntryType, State, nanoseconds};
-use longhaul_format::member::{Kind, Member};
+use longhaul_format::index::{Entry, EntryType, State};
 
 use super::JobError;
-use crate::source::Inode;
-
-/// The index entry of a member that begins at `offset` of `block`, on the first
-/// volume of its set.
-pub fn index_entry(member: &Member, inode: &Inode, block: u64, offset: u64) -> Entry {
-    Entry {
-        path: member.path.clone(),
-        kind: EntryType::from(&member.kind),
-        size: match member.kind {
-            Kind::File { size, .. } => size,
-            _ => 0,
-        },
-        mtime_ns: nanoseconds(member.mtime),
-        ctime_ns: i128::from(inode.ctime_ns),
-        ino: inode.ino,
-        nlink: inode.nlink,
-        mode: member.mode,
-        uid: member.uid,
-        gid: member.gid,
-        link: match &member.kind {
-            Kind::HardLink { target } | Kind::Symlink { target } => Some(target.clone()),
-            _ => None,
-        },
-        volume: 1,
-        block,
-        offset,
-        blake3: None,
-        state: State::Ok,
-    }
-}
 
 /// A row of the catalog.
 pub fn row(entry: Entry) -> Row {

@@ -7,6 +7,7 @@ use longhaul_catalog::Error as CatalogError;
 use thiserror::Error;
 
 use crate::drive::{self, DriveError};
+use crate::transport::OpenError;
 
 /// How a program ends: one table for all programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,6 +46,9 @@ pub enum JobError {
     /// The drive's own word.
     #[error(transparent)]
     Drive(#[from] DriveError),
+    /// There is no path to the drive.
+    #[error(transparent)]
+    Open(#[from] OpenError),
     /// What is on the medium is not what it should be.
     #[error("{0}")]
     Medium(String),
@@ -93,7 +97,9 @@ impl JobError {
                 drive::Kind::Unfinished => ExitStatus::Unfinished,
                 drive::Kind::Operator => ExitStatus::Operator,
             },
-            JobError::Medium(_) => ExitStatus::Device,
+            JobError::Open(OpenError::Name(_)) => ExitStatus::Usage,
+            JobError::Open(OpenError::Held(_)) => ExitStatus::Held,
+            JobError::Open(OpenError::Broken(_)) | JobError::Medium(_) => ExitStatus::Device,
             // A catalog of another version, or a damaged one, is left alone.
             JobError::Refused(_) | JobError::Catalog(_) => ExitStatus::Refused,
             JobError::Held(_) => ExitStatus::Held,

@@ -21,9 +21,8 @@ use super::session::Session;
 use super::walkthrough::{self, Ended, Visitor};
 use super::{JobError, chain};
 use crate::progress::Progress;
-use crate::restore::{
-    Begun, Error, NewFile, Options as TargetOptions, Outcome, Overwrite, Shown, Target,
-};
+use crate::restore::{Begun, Error, NewFile, Options as TargetOptions, Outcome, Overwrite, Target};
+use crate::shown::Shown;
 use crate::source::Problem;
 
 /// Records that are rather read than passed by a LOCATE, which costs seconds on

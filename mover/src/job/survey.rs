@@ -7,10 +7,11 @@ use longhaul_format::archive::ParsedMember;
 use longhaul_format::index::{Entry, EntryType};
 use longhaul_format::label::Label;
 
+use super::JobError;
 use super::session::Session;
 use super::volume::TapeSet;
 use super::walkthrough::{self, Ended, Visitor};
-use super::{JobError, convert};
+use crate::pipeline::entry::index_entry;
 use crate::pipeline::spool::Totals;
 use crate::progress::Progress;
 use crate::source::Inode;
@@ -88,7 +89,7 @@ where
             nlink: 1,
             ..Inode::default()
         };
-        let entry = convert::index_entry(&parsed.member, &inode, block, offset);
+        let entry = index_entry(&parsed.member, &inode, block, offset);
         self.current = Some((Box::new(entry), Box::default()));
         ControlFlow::Continue(())
     }

@@ -13,9 +13,9 @@ use longhaul_format::index::Entry as IndexEntry;
 use longhaul_format::member::{Kind, Member};
 use thiserror::Error;
 
+use super::entry::index_entry;
 use super::members::{InProgress, Members};
 use super::record::{Piece, Record};
-use crate::job::convert;
 use crate::progress::Progress;
 use crate::source::{Entry, Problem};
 
@@ -238,7 +238,7 @@ impl<'a> Assembler<'a> {
         let record_bytes = self.record_bytes as u64;
         let block = self.first_block + placement.start / record_bytes;
         let offset = placement.start % record_bytes;
-        convert::index_entry(member, inode, block, offset)
+        index_entry(member, inode, block, offset)
     }
 
     /// Ends the archive: everything that is under way is read and sent.

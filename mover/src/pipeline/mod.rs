@@ -25,6 +25,7 @@
 
 pub mod assemble;
 pub mod digest;
+pub mod entry;
 mod members;
 pub mod read;
 pub mod record;

@@ -4,7 +4,7 @@ use longhaul_format::acl::AclError;
 use rustix::io::Errno;
 
 use super::path::PathFault;
-use super::shown::Shown;
+use crate::shown::Shown;
 
 /// Why a member was not restored. The archive may go on with the next member,
 /// unless [`Error::ends_restore`].

@@ -25,7 +25,7 @@
 //! whether the archive planted it or it was there before. Metadata is set
 //! through descriptors, not names (`node`), and hard links lead only to files
 //! that this very restore made or found to be the same. Names in messages are
-//! escaped ([`Shown`]).
+//! escaped ([`Shown`](crate::shown::Shown)).
 //!
 //! # A name means a whole file
 //! Everything is made under a temporary name and renamed into place when its
@@ -52,7 +52,7 @@
 //! | `file`, `special`, `directories` | the kinds of members |
 //! | `temporary` | a name until the real one |
 //! | `metadata`, `node` | the order of things; a file by its descriptor |
-//! | `error`, `shown` | what is said, and how names are shown |
+//! | `error` | what is said |
 
 mod below;
 mod directories;
@@ -62,7 +62,6 @@ mod metadata;
 mod node;
 mod path;
 mod policy;
-mod shown;
 mod special;
 mod target;
 mod temporary;
@@ -74,6 +73,5 @@ pub use file::NewFile;
 pub use metadata::Owners;
 pub use path::{PATH_BYTES_MAX, PathFault};
 pub use policy::{Overwrite, Skip};
-pub use shown::{SHOWN_BYTES_MAX, Shown};
 pub use target::{Begun, Counts, Options, Outcome, Target};
 pub use temporary::PREFIX;

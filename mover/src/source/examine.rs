@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, SeekFrom, Stat};
 use rustix::io::Errno;
 
 use super::{Entry, Found, Inode, Problem};
-use crate::restore::Shown;
+use crate::shown::Shown;
 
 /// Most data segments that are looked for in one file. A file with more is
 /// stored without its holes: its map would outgrow what readers accept.

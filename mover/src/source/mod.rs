@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use longhaul_format::member::Member;
 
-use crate::restore::Shown;
+use crate::shown::Shown;
 
 pub use estimate::estimate;
 pub use roots::{Roots, RootsError};

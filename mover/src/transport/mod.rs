@@ -7,28 +7,41 @@
 use longhaul_emulator::transport::Emulated;
 use longhaul_emulator::url::{SCHEME, Url};
 use longhaul_scsi::transport::Transport;
+use thiserror::Error;
 
-use crate::job::{JobError, chain};
+/// Why there is no path to a drive.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The name names no drive, or not in a way that can be.
+    #[error("{0}")]
+    Name(String),
+    /// Somebody else has it.
+    #[error("{0}")]
+    Held(String),
+    /// It, or its cartridge, cannot be used.
+    #[error("{0}")]
+    Broken(String),
+}
 
 /// Parses the name of an emulated drive.
 ///
 /// # Errors
-/// [`JobError::Usage`] if the name is of no drive that this version knows.
-pub fn parse(name: &str) -> Result<Url, JobError> {
+/// [`OpenError::Name`] if the name is of no drive that this version knows.
+pub fn parse(name: &str) -> Result<Url, OpenError> {
     if !name.starts_with(SCHEME) {
-        return Err(JobError::Usage(format!(
+        return Err(OpenError::Name(format!(
             "{name:?} names no drive: give an emulated one as {SCHEME}FILE"
         )));
     }
     name.parse()
-        .map_err(|error| JobError::Usage(format!("{name:?}: {error}")))
+        .map_err(|error| OpenError::Name(format!("{name:?}: {error}")))
 }
 
 /// Opens the path to a drive.
 ///
 /// # Errors
-/// [`JobError`] of the right kind: no such drive, in use, damaged.
-pub fn open(name: &str) -> Result<Box<dyn Transport>, JobError> {
+/// [`OpenError`] by its kind: no such drive, in use, damaged.
+pub fn open(name: &str) -> Result<Box<dyn Transport>, OpenError> {
     match Emulated::open(&parse(name)?) {
         Ok(emulated) => Ok(Box::new(emulated)),
         Err(error) => Err(from_emulator(error)),
@@ -39,7 +52,7 @@ pub fn open(name: &str) -> Result<Box<dyn Transport>, JobError> {
 ///
 /// # Errors
 /// As [`open`].
-pub fn create_if_missing(name: &str) -> Result<bool, JobError> {
+pub fn create_if_missing(name: &str) -> Result<bool, OpenError> {
     let url = parse(name)?;
     if url.path.exists() {
         return Ok(false);
@@ -48,12 +61,15 @@ pub fn create_if_missing(name: &str) -> Result<bool, JobError> {
     Ok(true)
 }
 
-fn from_emulator(error: longhaul_emulator::Error) -> JobError {
+fn from_emulator(error: longhaul_emulator::Error) -> OpenError {
     use longhaul_emulator::Error;
-    let words = chain(&error);
+    let words = match std::error::Error::source(&error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    };
     match error {
-        Error::Held { .. } => JobError::Held(words),
-        Error::Damaged { .. } | Error::Io { .. } => JobError::Medium(words),
-        _ => JobError::Usage(words),
+        Error::Held { .. } => OpenError::Held(words),
+        Error::Damaged { .. } | Error::Io { .. } => OpenError::Broken(words),
+        _ => OpenError::Name(words),
     }
 }

@@ -69,9 +69,8 @@ fn a_labelled_volume_is_overwritten_only_by_its_name() {
     let rig = Rig::new();
     let tree = rig.tree("src", &["a"]);
     rig.backed_up(DRIVE, &tree);
-    rig.mover("label", &["--drive", DRIVE])
-        .ended(4)
-        .says("--overwrite TEST01");
+    let run = rig.mover("label", &["--drive", DRIVE, "--json"]);
+    assert_eq!(run.ended(4).says("--overwrite TEST01").json()["exit"], 4);
     rig.mover("label", &["--drive", DRIVE, "--overwrite", "TEST02"])
         .ended(4);
     rig.mover("verify", &["--drive", DRIVE]).ended(0);
