@@ -19,13 +19,13 @@ use super::{Found, Problem, Roots, examine};
 
 /// Threads that list, open and examine. They mostly wait: with a cold cache
 /// the disk's queue is what is to be filled.
-const WORKERS: usize = 48;
+const WORKERS: usize = 64;
 
 /// Files that one piece of work opens.
-const BATCH: usize = 32;
+const BATCH: usize = 16;
 
 /// Most pieces of work under way: with [`BATCH`], bounds the open files.
-const BATCHES_AHEAD_MAX: usize = 64;
+const BATCHES_AHEAD_MAX: usize = 256;
 
 /// How many files this process may hold open (`RLIMIT_NOFILE`).
 pub fn open_files() -> usize {
