@@ -304,3 +304,26 @@ fn the_tape_is_believed_before_the_catalog() {
     let sets = rig.mover("list", &["--json"]).json();
     assert_eq!(sets.as_array().map(Vec::len), Some(2), "{sets}");
 }
+
+/// What the drive has accepted is not what is on the tape: only the filemark
+/// behind the index, written without IMMED, makes a set.
+#[test]
+fn a_set_whose_last_blocks_never_reach_the_medium_is_not_done() {
+    // Behind the label's filemark at 10: archive, filemark, index, filemark.
+    for block in 11..=14 {
+        let rig = Rig::new();
+        let tree = rig.tree("src", &["a"]);
+        rig.mover("label", &["--drive", DRIVE, "--name", "TEST01"])
+            .ended(0);
+        let plan = format!(
+            "[[fault]]\nblock = {block}\n\
+             sense = {{ key = 3, asc = 0x0c, ascq = 0, deferred = true }}\n"
+        );
+        fs::write(rig.path("plan.toml"), plan).expect("written");
+        let faulty = format!("{DRIVE}?faults=plan.toml");
+        let run = rig.mover("backup", &["--drive", &faulty, text(&tree)]);
+        assert!([3, 6].contains(&run.code), "block {block}: {run:?}");
+        let sets = rig.mover("list", &["--json"]).ended(0).json();
+        assert_eq!(sets, serde_json::json!([]), "block {block}");
+    }
+}
