@@ -228,8 +228,7 @@ pub fn labelled(catalog: &Catalog, labelled: &Labelled) -> Result<(), JobError> 
         }
         catalog.remove_volume(old.uuid)?;
     }
-    catalog.put_volume(&labelled.as_volume())?;
-    Ok(())
+    volume(catalog, &labelled.label)
 }
 
 /// Reads the index archive at `block` and unpacks the index into a file without

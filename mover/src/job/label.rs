@@ -44,20 +44,9 @@ pub struct Labelled {
     pub created: i64,
     /// The volume of ours that it was before.
     pub replaced: Option<Uuid>,
-}
-
-impl Labelled {
-    /// The volume, as the catalog knows it.
-    pub fn as_volume(&self) -> longhaul_catalog::Volume {
-        longhaul_catalog::Volume {
-            uuid: self.uuid,
-            name: self.volume.clone(),
-            barcode: self.barcode.clone(),
-            record_bytes: u32::try_from(self.record_bytes).unwrap_or(u32::MAX),
-            created_ms: self.created.saturating_mul(1000),
-            capacity_bytes: None,
-        }
-    }
+    /// What was written.
+    #[serde(skip)]
+    pub label: Label,
 }
 
 /// Labels the volume in the drive.
@@ -91,6 +80,7 @@ pub fn run(session: &mut Session, options: &Options) -> Result<Labelled, JobErro
             First::Ours(old) => Some(old.uuid),
             _ => None,
         },
+        label,
     })
 }
 

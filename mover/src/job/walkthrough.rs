@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use longhaul_ffi::buffer::Pool;
-use longhaul_format::archive::{ArchiveError, Event, ParsedMember, Parser, SetHead};
+use longhaul_format::archive::{ArchiveError, Event, ParsedMember, Parser};
 use longhaul_format::label::Label;
 
 use super::JobError;
@@ -13,9 +13,6 @@ use crate::progress::Progress;
 
 /// What is done with what an archive holds.
 pub trait Visitor {
-    /// The archive's head.
-    fn head(&mut self, _head: &SetHead) {}
-
     /// A member begins. Breaking off ends the reading.
     fn member(&mut self, parsed: &ParsedMember) -> ControlFlow<()>;
 
@@ -126,19 +123,15 @@ fn parse(
     let mut events = parser.feed(record);
     while let Some(event) = events.next()? {
         let flow = match event {
-            Event::Set(head) => {
-                visitor.head(&head);
-                ControlFlow::Continue(())
-            }
             Event::Member(parsed) => visitor.member(&parsed),
             Event::Data { offset, bytes } => {
                 visitor.data(offset, bytes);
                 ControlFlow::Continue(())
             }
             Event::MemberEnd { end } => visitor.member_end(end),
-            // The rest of a member that began on another volume: nothing here
-            // knows its beginning.
-            Event::Continued(_) => ControlFlow::Continue(()),
+            // What the tape file is was looked at before. The rest of a member
+            // that began on another volume: nothing here knows its beginning.
+            Event::Set(_) | Event::Continued(_) => ControlFlow::Continue(()),
             Event::End => return Ok(Some(Ended::Whole)),
         };
         if flow.is_break() {

@@ -257,11 +257,6 @@ impl<'a> Assembler<'a> {
         Ok(())
     }
 
-    /// Bytes of the archive laid out so far.
-    pub fn laid_out(&self) -> u64 {
-        self.layout.position()
-    }
-
     /// Brings one placement into the records.
     fn lay(
         &mut self,
