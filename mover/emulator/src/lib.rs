@@ -74,6 +74,7 @@ mod lock;
 pub mod medium;
 pub mod object_buffer;
 pub mod size;
+pub mod socket;
 mod spc;
 pub mod transport;
 pub mod url;

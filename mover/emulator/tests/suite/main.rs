@@ -19,5 +19,6 @@ mod motion;
 mod nexuses;
 mod position;
 mod rig;
+mod socket;
 mod transfer;
 mod transport;
