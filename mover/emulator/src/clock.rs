@@ -175,7 +175,8 @@ impl Clock {
     }
 
     fn spend_until(&mut self, then_ns: u64) {
-        self.spent_ns += then_ns.saturating_sub(self.now_ns());
+        let left = then_ns.saturating_sub(self.now_ns());
+        self.spend(Duration::from_nanos(left));
     }
 
     /// The buffer took an object of so many bytes.
@@ -419,6 +420,11 @@ mod tests {
         clock.begin();
         clock.travel(0, WRAP_BYTES);
         clock.load();
+        for _ in 0..2 {
+            clock.accepted(1);
+            clock.flush(1);
+            clock.taken(1, true);
+        }
         assert_eq!(clock.spent(), Duration::ZERO);
     }
 }
