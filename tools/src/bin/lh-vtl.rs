@@ -4,10 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use longhaul_emulator::library::{Library, Unit};
+use longhaul_tools::vtl::serve::{self, Door, DoorArguments};
 use longhaul_tools::vtl::{self, CartridgeInfo, Failure};
 
-/// Looks at cartridges of the virtual tape library (.vtape files).
+/// The virtual tape library: serves one, and looks at its cartridges.
 ///
 /// Exit codes: 0 done; 2 usage; 3 the cartridge cannot be read; 4 refused, to
 /// protect data; 5 held by another process; 7 the target needs an operator.
@@ -35,6 +37,17 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Present a library to the kernel as SCSI devices, until SIGTERM or SIGINT.
+    ///
+    /// Without more words it appears on this host: /dev/schN, /dev/nstN, /dev/sgN.
+    /// LUN 0 is the changer, LUN n the nth drive. Prints `ready` when it can be
+    /// used. Needs root and the kernel's target (target_core_user); see docs/vtl.md.
+    Serve {
+        /// The library's folder.
+        dir: PathBuf,
+        #[command(flatten)]
+        door: DoorArguments,
+    },
     /// Tell what is on a cartridge (reads all of it).
     Info {
         /// The cartridge file.
@@ -46,12 +59,19 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
     let done = match Arguments::parse().command {
         Command::Export {
             cartridge,
             to,
             json,
         } => export(&cartridge, &to, json),
+        Command::Serve { dir, door } => match door.door() {
+            Ok(door) => present(&dir, &door),
+            Err(what) => Arguments::command()
+                .error(clap::error::ErrorKind::ValueValidation, what)
+                .exit(),
+        },
         Command::Info { cartridge, json } => vtl::info(&cartridge).map(|info| show(&info, json)),
     };
     match done {
@@ -62,6 +82,21 @@ fn main() -> ExitCode {
             ExitCode::from(code)
         }
     }
+}
+
+fn present(dir: &Path, door: &Door) -> Result<(), Failure> {
+    let library = Library::open(dir)?;
+    serve::serve(&library, door, |units| {
+        for (lun, unit) in units.iter().enumerate() {
+            let kind = match unit {
+                Unit::Changer(_) => "changer",
+                Unit::Drive(_) => "drive",
+            };
+            println!("LUN {lun}: {kind} {}", unit.serial());
+        }
+        println!("ready");
+    })?;
+    Ok(())
 }
 
 fn export(cartridge: &Path, to: &Path, json: bool) -> Result<(), Failure> {

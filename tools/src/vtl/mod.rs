@@ -1,6 +1,7 @@
-//! Emulated cartridges, seen from outside the drive.
+//! The virtual tape library: emulated libraries as devices, and cartridges
+//! seen from outside the drive.
 //!
-//! A `.vtape` file holds the logical objects of a tape: blocks and filemarks.
+//! [`serve`] makes an emulated library devices of the kernel's. A `.vtape` file holds the logical objects of a tape: blocks and filemarks.
 //! [`export`] writes what lies between filemarks as plain files, and [`info`]
 //! tells what there is. Both open the cartridge to be read only, as no drive
 //! may have it meanwhile.
@@ -8,6 +9,7 @@
 mod export;
 mod failure;
 mod info;
+pub mod serve;
 
 pub use export::{Exported, export};
 pub use failure::Failure;
