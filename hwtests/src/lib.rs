@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 pub mod compare;
+pub mod conformance;
 pub mod peers;
 pub mod program;
 pub mod scratch;
