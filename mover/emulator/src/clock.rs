@@ -17,6 +17,8 @@
 //! 1,035 m in 208 wraps, about 10 m/s when locating) and, for what nobody
 //! publishes, estimates. A cartridge of less capacity is a shorter tape.
 
+use std::fmt;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 /// Whose time the drive keeps.
@@ -29,6 +31,30 @@ pub enum ClockMode {
     Real,
     /// Its own: commands take no time, but it is counted.
     Simulated,
+}
+
+impl fmt::Display for ClockMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ClockMode::None => "none",
+            ClockMode::Real => "real",
+            ClockMode::Simulated => "simulated",
+        })
+    }
+}
+
+impl FromStr for ClockMode {
+    /// What is wrong with it.
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ClockMode, String> {
+        match text {
+            "none" => Ok(ClockMode::None),
+            "real" => Ok(ClockMode::Real),
+            "simulated" => Ok(ClockMode::Simulated),
+            _ => Err(format!("clock {text:?} is not none, real or simulated")),
+        }
+    }
 }
 
 /// Fastest rate of the tape, in bytes a second.
@@ -49,7 +75,8 @@ const WRAP_BYTES: u64 = 18_000_000_000_000 / 208;
 const LOCATE_MM_PER_S: u64 = 10_000;
 /// Starting, stopping and finding the track.
 const SETTLE: Duration = Duration::from_millis(2_500);
-const LOAD: Duration = Duration::from_secs(15);
+/// From pushing a cartridge in until the drive is ready.
+pub(crate) const LOAD: Duration = Duration::from_secs(15);
 const UNLOAD: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

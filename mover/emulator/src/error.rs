@@ -1,11 +1,11 @@
-//! Why a cartridge or a drive could not be had.
+//! Why a cartridge, a drive or a library could not be had.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::faults::PlanError;
 
-/// What went wrong with a cartridge file, before any command was sent.
+/// What went wrong with a cartridge or a library, beside commands.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -56,6 +56,26 @@ pub enum Error {
         /// The cartridge file.
         path: PathBuf,
         /// Which value, and what it may be.
+        what: String,
+    },
+    /// The folder holds no library.
+    #[error("{}: no library; make one with `lh-vtl create`", .path.display())]
+    NoLibrary {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// `library.toml` says what cannot be.
+    #[error("{}: {what}", .path.display())]
+    Library {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The operator's hand found no way.
+    #[error("{what}")]
+    Operator {
+        /// Why not.
         what: String,
     },
     /// The fault plan could not be used.

@@ -64,19 +64,24 @@
 //! out between the two.
 #![forbid(unsafe_code)]
 
+pub mod changer;
 pub mod clock;
 pub mod drive;
 mod error;
 pub mod faults;
+pub mod library;
 mod lock;
 pub mod medium;
 pub mod object_buffer;
-mod reservation;
 pub mod size;
+pub mod socket;
+mod spc;
 pub mod transport;
 pub mod url;
 
+pub use changer::Changer;
 pub use drive::{Drive, Nexus, Response};
 pub use error::Error;
+pub use library::{Library, Unit};
 pub use transport::Emulated;
 pub use url::Url;

@@ -90,6 +90,9 @@ pub enum UrlError {
     /// A drive served on a socket, which is not a cartridge file.
     #[error("{0:?} names a drive served on a socket, not a cartridge file")]
     Served(String),
+    /// A socket, or a serial number, is missing.
+    #[error("{0:?} names no served device; write vtape:unix:SOCKET#SERIAL")]
+    NoDevice(String),
     /// An option that there is not.
     #[error(
         "unknown option {0:?}; there are capacity, media, clock, faults, buffer, \
@@ -219,12 +222,8 @@ fn media(value: &str) -> Result<Media, UrlError> {
 }
 
 fn clock(value: &str) -> Result<ClockMode, UrlError> {
-    match value {
-        "none" => Ok(ClockMode::None),
-        "real" => Ok(ClockMode::Real),
-        "simulated" => Ok(ClockMode::Simulated),
-        _ => Err(wrong("clock", value, "none, real or simulated")),
-    }
+    let parsed = value.parse();
+    parsed.map_err(|_| wrong("clock", value, "none, real or simulated"))
 }
 
 fn on_off(value: &str) -> Result<bool, UrlError> {
@@ -236,12 +235,7 @@ fn on_off(value: &str) -> Result<bool, UrlError> {
 }
 
 fn serial(value: &str) -> Result<String, UrlError> {
-    let fits = (1..=32).contains(&value.len());
-    if !fits
-        || !value
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'-')
-    {
+    if !is_serial(value) {
         return Err(wrong("serial", value, "1 to 32 letters, digits and dashes"));
     }
     Ok(value.to_owned())
@@ -256,6 +250,14 @@ fn barcode(value: &str) -> Result<String, UrlError> {
         ));
     }
     Ok(value.to_owned())
+}
+
+/// Whether a device may have `value` as its serial number.
+pub(crate) fn is_serial(value: &str) -> bool {
+    (1..=32).contains(&value.len())
+        && value
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
 /// Whether a cartridge may carry `value` as its barcode.

@@ -3,10 +3,10 @@
 use longhaul_scsi::sense::{Sense, SenseKey};
 
 use super::attribute_list::{Shown, host_attribute};
-use super::bytes::{be16, be32};
-use super::response::{Checked, invalid_cdb, invalid_parameter, list_length, write_protected};
 use super::{Command, Drive};
 use crate::medium::{Attribute, MediumError};
+use crate::spc::bytes::{be16, be32};
+use crate::spc::response::{Checked, invalid_cdb, invalid_parameter, list_length, write_protected};
 
 const READ_ONLY: u8 = 0x80;
 const HEADER_BYTES: usize = 5;

@@ -4,9 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use super::bytes::padded;
-use super::{DENSITY, Drive, VENDOR};
+use super::{DENSITY, Drive};
 use crate::medium::{ATTRIBUTE_MEMORY_BYTES, Attribute, Medium};
+use crate::spc::bytes::padded;
+use crate::spc::inquiry::VENDOR;
 
 pub(super) const BINARY: u8 = 0;
 pub(super) const ASCII: u8 = 1;
@@ -129,7 +130,11 @@ impl Drive {
     }
 
     fn maker_and_serial(&self) -> Vec<u8> {
-        [&padded::<8>(VENDOR)[..], &padded::<32>(&self.serial)].concat()
+        [
+            &padded::<8>(VENDOR)[..],
+            &padded::<32>(&self.unit.identity.serial),
+        ]
+        .concat()
     }
 }
 

@@ -1,57 +1,19 @@
 //! The commands that the drive knows, in one table: their lengths, timeouts,
-//! and who may send them when. REPORT SUPPORTED OPERATION CODES reads it out.
+//! and who may send them when.
 
 use longhaul_scsi::spc::opcode as spc;
 use longhaul_scsi::ssc::opcode as ssc;
 
-use super::bytes::{be16, be32};
-use super::response::{Checked, invalid_cdb};
-use super::{Command, Drive};
-use crate::reservation::Guard;
-
-/// One command.
-#[derive(Debug)]
-pub(crate) struct Known {
-    pub opcode: u8,
-    pub service_action: Option<u8>,
-    pub name: &'static str,
-    /// Bytes of its CDB.
-    pub cdb_bytes: u8,
-    /// Recommended timeout, in seconds.
-    pub timeout_s: u32,
-    pub guard: Guard,
-    /// Whether it is carried out beside a pending unit attention.
-    pub ignores_attention: bool,
-}
-
-const fn known(
-    opcode: u8,
-    action: Option<u8>,
-    name: &'static str,
-    cdb_bytes: u8,
-    timeout_s: u32,
-    guard: Guard,
-) -> Known {
-    let ignores_attention = matches!(opcode, spc::INQUIRY | spc::REPORT_LUNS | spc::REQUEST_SENSE);
-    Known {
-        opcode,
-        service_action: action,
-        name,
-        cdb_bytes,
-        timeout_s,
-        guard,
-        ignores_attention,
-    }
-}
+use crate::spc::commands::{Known, known};
+use crate::spc::reservation::Guard;
 
 use Guard::{Guarded, Open, Reads};
 
+/// What it knows beside [the common ones](crate::spc::commands::COMMON).
 /// Timeouts are those of a full-height LTO-9 drive. Which commands a
-/// reservation lets through is SPC-5 5.14 and SSC-5 4.2's table.
-pub(crate) const COMMANDS: [Known; 36] = [
-    known(spc::TEST_UNIT_READY, None, "TEST UNIT READY", 6, 60, Open),
+/// reservation lets through is SSC-5 4.2's table.
+pub(crate) const COMMANDS: [Known; 17] = [
     known(ssc::REWIND, None, "REWIND", 6, 600, Guarded),
-    known(spc::REQUEST_SENSE, None, "REQUEST SENSE", 6, 60, Open),
     known(
         ssc::READ_BLOCK_LIMITS,
         None,
@@ -71,19 +33,9 @@ pub(crate) const COMMANDS: [Known; 36] = [
         Guarded,
     ),
     known(ssc::SPACE_6, None, "SPACE(6)", 6, 2940, Guarded),
-    known(spc::INQUIRY, None, "INQUIRY", 6, 60, Open),
     known(spc::MODE_SELECT_6, None, "MODE SELECT(6)", 6, 60, Guarded),
-    known(spc::MODE_SENSE_6, None, "MODE SENSE(6)", 6, 60, Reads),
+    known(ssc::ERASE_6, None, "ERASE(6)", 6, 30_000, Guarded),
     known(ssc::LOAD_UNLOAD, None, "LOAD UNLOAD", 6, 960, Guarded),
-    // Whether it is guarded depends on PREVENT; see `basic`.
-    known(
-        spc::PREVENT_ALLOW_MEDIUM_REMOVAL,
-        None,
-        "PREVENT ALLOW MEDIUM REMOVAL",
-        6,
-        60,
-        Open,
-    ),
     known(ssc::LOCATE_10, None, "LOCATE(10)", 10, 2940, Guarded),
     known(ssc::READ_POSITION, None, "READ POSITION", 10, 60, Reads),
     known(
@@ -94,7 +46,6 @@ pub(crate) const COMMANDS: [Known; 36] = [
         60,
         Open,
     ),
-    known(spc::LOG_SENSE, None, "LOG SENSE", 10, 60, Open),
     known(
         spc::MODE_SELECT_10,
         None,
@@ -102,95 +53,6 @@ pub(crate) const COMMANDS: [Known; 36] = [
         10,
         60,
         Guarded,
-    ),
-    known(spc::MODE_SENSE_10, None, "MODE SENSE(10)", 10, 60, Reads),
-    known(
-        spc::PERSISTENT_RESERVE_IN,
-        Some(0),
-        "PERSISTENT RESERVE IN/READ KEYS",
-        10,
-        60,
-        Open,
-    ),
-    known(
-        spc::PERSISTENT_RESERVE_IN,
-        Some(1),
-        "PERSISTENT RESERVE IN/READ RESERVATION",
-        10,
-        60,
-        Open,
-    ),
-    known(
-        spc::PERSISTENT_RESERVE_IN,
-        Some(2),
-        "PERSISTENT RESERVE IN/REPORT CAPABILITIES",
-        10,
-        60,
-        Open,
-    ),
-    known(
-        spc::PERSISTENT_RESERVE_IN,
-        Some(3),
-        "PERSISTENT RESERVE IN/READ FULL STATUS",
-        10,
-        60,
-        Open,
-    ),
-    known(
-        spc::PERSISTENT_RESERVE_OUT,
-        Some(0),
-        "PERSISTENT RESERVE OUT/REGISTER",
-        10,
-        60,
-        Open,
-    ),
-    known(
-        spc::PERSISTENT_RESERVE_OUT,
-        Some(1),
-        "PERSISTENT RESERVE OUT/RESERVE",
-        10,
-        60,
-        Open,
-    ),
-    known(
-        spc::PERSISTENT_RESERVE_OUT,
-        Some(2),
-        "PERSISTENT RESERVE OUT/RELEASE",
-        10,
-        60,
-        Open,
-    ),
-    known(
-        spc::PERSISTENT_RESERVE_OUT,
-        Some(3),
-        "PERSISTENT RESERVE OUT/CLEAR",
-        10,
-        60,
-        Open,
-    ),
-    known(
-        spc::PERSISTENT_RESERVE_OUT,
-        Some(4),
-        "PERSISTENT RESERVE OUT/PREEMPT",
-        10,
-        60,
-        Open,
-    ),
-    known(
-        spc::PERSISTENT_RESERVE_OUT,
-        Some(5),
-        "PERSISTENT RESERVE OUT/PREEMPT AND ABORT",
-        10,
-        60,
-        Open,
-    ),
-    known(
-        spc::PERSISTENT_RESERVE_OUT,
-        Some(6),
-        "PERSISTENT RESERVE OUT/REGISTER AND IGNORE EXISTING KEY",
-        10,
-        60,
-        Open,
     ),
     known(spc::READ_ATTRIBUTE, None, "READ ATTRIBUTE", 16, 60, Reads),
     known(
@@ -203,128 +65,4 @@ pub(crate) const COMMANDS: [Known; 36] = [
     ),
     known(ssc::SPACE_16, None, "SPACE(16)", 16, 2940, Guarded),
     known(ssc::LOCATE_16, None, "LOCATE(16)", 16, 2940, Guarded),
-    known(spc::REPORT_LUNS, None, "REPORT LUNS", 12, 60, Open),
-    known(
-        spc::MAINTENANCE_IN,
-        Some(spc::maintenance_in::REPORT_SUPPORTED_OPERATION_CODES),
-        "REPORT SUPPORTED OPERATION CODES",
-        12,
-        60,
-        Open,
-    ),
 ];
-
-/// The command with this name, in any case.
-pub(crate) fn by_name(name: &str) -> Option<&'static Known> {
-    COMMANDS
-        .iter()
-        .find(|command| command.name.eq_ignore_ascii_case(name))
-}
-
-/// What is known of a CDB's command.
-pub(crate) enum Lookup {
-    Known(&'static Known),
-    /// The operation code is known, the service action is not.
-    UnknownAction,
-    Unknown,
-}
-
-pub(crate) fn look_up(opcode: u8, action: u8) -> Lookup {
-    let mut same = COMMANDS
-        .iter()
-        .filter(|command| command.opcode == opcode)
-        .peekable();
-    if same.peek().is_none() {
-        return Lookup::Unknown;
-    }
-    match same.find(|command| command.service_action.is_none_or(|a| a == action)) {
-        Some(command) => Lookup::Known(command),
-        None => Lookup::UnknownAction,
-    }
-}
-
-const TIMEOUTS_BYTES: u16 = 12;
-const RCTD: u8 = 0x80;
-
-impl Drive {
-    /// REPORT SUPPORTED OPERATION CODES (SPC-5 6.37).
-    pub(super) fn report_supported_operation_codes(
-        &mut self,
-        command: &mut Command<'_>,
-    ) -> Checked<usize> {
-        let timeouts = command.cdb[2] & RCTD != 0;
-        let opcode = command.cdb[3];
-        let action = be16(&command.cdb[4..]);
-        let found = |action: Option<u16>| {
-            COMMANDS
-                .iter()
-                .find(|c| c.opcode == opcode && c.service_action.map(u16::from) == action)
-        };
-        let has_actions = COMMANDS
-            .iter()
-            .any(|c| c.opcode == opcode && c.service_action.is_some());
-        let reply = match command.cdb[2] & 0x07 {
-            0 => all(timeouts),
-            // Asking without a service action where there are some is an error, and the reverse.
-            1 if has_actions => return Err(invalid_cdb(2).into()),
-            1 => one(found(None), timeouts),
-            2 if !has_actions && found(None).is_some() => return Err(invalid_cdb(2).into()),
-            2 => one(found(Some(action)), timeouts),
-            3 => one(found(has_actions.then_some(action)), timeouts),
-            _ => return Err(invalid_cdb(2).into()),
-        };
-        Ok(command.reply(&reply, be32(&command.cdb[6..]) as usize))
-    }
-}
-
-fn all(timeouts: bool) -> Vec<u8> {
-    let mut list = Vec::new();
-    for command in &COMMANDS {
-        let flags = u8::from(timeouts) << 1 | u8::from(command.service_action.is_some());
-        list.extend([
-            command.opcode,
-            0,
-            0,
-            command.service_action.unwrap_or(0),
-            0,
-            flags,
-        ]);
-        list.extend(u16::from(command.cdb_bytes).to_be_bytes());
-        if timeouts {
-            list.extend(timeouts_of(command));
-        }
-    }
-    let length = u32::try_from(list.len()).expect("a short table");
-    [&length.to_be_bytes()[..], &list].concat()
-}
-
-fn one(command: Option<&Known>, timeouts: bool) -> Vec<u8> {
-    const NOT_SUPPORTED: u8 = 1;
-    const AS_THE_STANDARD_SAYS: u8 = 3;
-    let Some(command) = command else {
-        return vec![0, NOT_SUPPORTED, 0, 0];
-    };
-    let ctdp = u8::from(timeouts) << 7;
-    let mut reply = vec![0, ctdp | AS_THE_STANDARD_SAYS];
-    reply.extend(u16::from(command.cdb_bytes).to_be_bytes());
-    // Usage data: the operation code, then bits that are looked at. The drive
-    // looks at all but the control byte.
-    let mut usage = vec![0xff; usize::from(command.cdb_bytes)];
-    usage[0] = command.opcode;
-    *usage.last_mut().expect("at least six bytes") = 0;
-    reply.extend(usage);
-    if timeouts {
-        reply.extend(timeouts_of(command));
-    }
-    reply
-}
-
-/// The command timeouts descriptor: nominal and recommended time, in seconds.
-fn timeouts_of(command: &Known) -> [u8; TIMEOUTS_BYTES as usize] {
-    const NOMINAL_S: u32 = 1;
-    let mut bytes = [0; TIMEOUTS_BYTES as usize];
-    bytes[..2].copy_from_slice(&(TIMEOUTS_BYTES - 2).to_be_bytes());
-    bytes[4..8].copy_from_slice(&NOMINAL_S.to_be_bytes());
-    bytes[8..].copy_from_slice(&command.timeout_s.to_be_bytes());
-    bytes
-}

@@ -1,10 +1,10 @@
 //! What can be recorded: block lengths and densities (SSC-5 7.5, 7.9).
 
-use super::bytes::{be16, padded};
 use super::mode_pages::MEDIUM_TYPE;
-use super::response::{Checked, invalid_cdb};
 use super::{Command, DENSITY, Drive};
 use crate::medium::{BLOCK_BYTES_MAX, CAPACITY_DEFAULT};
+use crate::spc::bytes::{be16, padded};
+use crate::spc::response::{Checked, invalid_cdb};
 
 /// Half an inch, in tenths of a millimetre.
 const WIDTH: u16 = 127;

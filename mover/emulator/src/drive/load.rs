@@ -3,8 +3,8 @@
 
 use longhaul_scsi::sense::{Sense, SenseKey};
 
-use super::response::{Checked, invalid_cdb, no_medium};
-use super::{Command, Drive, Position, nexus};
+use super::{Command, Drive, Position};
+use crate::spc::response::{Checked, becoming_ready, invalid_cdb, no_medium};
 
 impl Drive {
     pub(super) fn load_unload(&mut self, command: &mut Command<'_>) -> Checked<usize> {
@@ -17,12 +17,14 @@ impl Drive {
         if self.medium.is_none() {
             return Err(no_medium().into());
         }
+        if self.loading_until.is_some() {
+            return Err(becoming_ready().into());
+        }
         match (loads, self.loaded) {
             (true, true) => self.seek(0)?,
             (true, false) => {
                 self.clock.load();
                 self.thread();
-                self.sessions.attend_all(nexus::MEDIUM_CHANGED);
             }
             (false, true) => self.unload()?,
             (false, false) => {}
@@ -30,8 +32,8 @@ impl Drive {
         Ok(0)
     }
 
-    fn unload(&mut self) -> Checked<()> {
-        if self.sessions.removal_prevented() {
+    pub(super) fn unload(&mut self) -> Checked<()> {
+        if self.unit.sessions.removal_prevented() {
             // MEDIUM REMOVAL PREVENTED.
             return Err(Sense::new(SenseKey::IllegalRequest, 0x53, 0x02).into());
         }

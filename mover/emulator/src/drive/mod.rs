@@ -1,66 +1,49 @@
 //! The drive's state machine: a CDB and data in; status, sense and data out.
 //!
 //! Each command family is a file with an `impl Drive` of its own; this one
-//! holds the state that they share, and the order in which a command passes
-//! the checks that come before it is looked at (SAM-6 5.3, SPC-5 5.14):
-//!
-//! 1. the fault plan, which may answer in the drive's place;
-//! 2. is the operation code known, and the CDB long enough;
-//! 3. unit attention: it is reported once, and the command is not carried out
-//!    (INQUIRY, REPORT LUNS and REQUEST SENSE pass);
-//! 4. the reservation: those whom it does not include get RESERVATION CONFLICT;
-//! 5. deferred errors: what went wrong with writes that were accepted before;
-//! 6. the command itself.
+//! holds the state that they share. The checks that every device makes come
+//! before (fault plan, operation code, unit attention, reservation: SAM-6 5.3,
+//! SPC-5 5.14); then deferred errors are told, which are what went wrong with
+//! writes that were accepted before; then the command is looked at.
 
 mod attribute;
 mod attribute_list;
-mod basic;
-mod bytes;
+mod cartridge;
 pub(crate) mod commands;
 mod density;
-mod faulty;
+mod erase;
 mod inquiry;
 mod load;
 mod log;
-mod log_pages;
 mod mode;
 mod mode_pages;
 mod motion;
-mod nexus;
 mod position;
 mod read;
-mod reserve;
-mod response;
 mod write;
 
 use std::time::Duration;
 
+use longhaul_scsi::sense::Sense;
 use longhaul_scsi::spc::opcode as spc;
 use longhaul_scsi::ssc::opcode as ssc;
-use longhaul_scsi::status::Status;
 
 use crate::clock::{self, Clock, ClockMode};
-use crate::faults::{Plan, Seen};
+use crate::faults::{Plan, Reset};
 use crate::medium::{Medium, MediumError, OBJECT_OVERHEAD};
 use crate::object_buffer::ObjectBuffer;
-use crate::reservation::Reservations;
-use commands::{Known, Lookup};
+use crate::spc::response::{Checked, Stop, becoming_ready, invalid_opcode, no_medium};
+use crate::spc::{Command, DeviceServer, LogicalUnit};
 use mode_pages::Mode;
-pub use nexus::Nexus;
-use nexus::Sessions;
-pub use response::Response;
-use response::{Checked, Stop, invalid_cdb, invalid_opcode, no_medium};
 
-/// VENDOR IDENTIFICATION.
-pub const VENDOR: &str = "LONGHAUL";
+pub use crate::spc::{Nexus, Response};
+
 /// PRODUCT IDENTIFICATION.
 pub const PRODUCT: &str = "VTAPE-LTO9";
 /// DENSITY CODE of LTO-9.
 const DENSITY: u8 = 0x60;
 /// Object buffer of a drive without a clock, in bytes.
 pub const BUFFER_BYTES_DEFAULT: u64 = 4 << 20;
-/// Longest serial number of a drive.
-const SERIAL_BYTES_MAX: usize = 32;
 
 /// How a drive is made.
 #[derive(Debug, Clone, Default)]
@@ -98,38 +81,22 @@ struct Counters {
 /// A tape drive.
 #[derive(Debug)]
 pub struct Drive {
-    serial: String,
+    unit: LogicalUnit,
     medium: Option<Medium>,
     /// Whether the cartridge that is in the drive is threaded.
     loaded: bool,
+    /// When the cartridge that is being threaded will be, in the clock's time.
+    loading_until: Option<Duration>,
     position: Position,
     buffer: ObjectBuffer,
     clock: Clock,
-    faults: Plan,
     mode: Mode,
-    sessions: Sessions,
-    reservations: Reservations,
     counters: Counters,
-    commands: u64,
-}
-
-/// A command on its way through the drive.
-struct Command<'a> {
-    nexus: Nexus,
-    cdb: &'a [u8],
-    /// What the initiator sent.
-    out: &'a [u8],
-    /// Where data for the initiator goes.
-    into: &'a mut [u8],
-}
-
-impl Command<'_> {
-    /// Parameter data, cut to the allocation length. Returns what moved.
-    fn reply(&mut self, bytes: &[u8], allocation: usize) -> usize {
-        let moved = bytes.len().min(allocation).min(self.into.len());
-        self.into[..moved].copy_from_slice(&bytes[..moved]);
-        moved
-    }
+    /// What went wrong with accepted writes while no command was there to be
+    /// told.
+    deferred: Option<Stop>,
+    /// `unit.commands` at the last [`Drive::tick`].
+    commands_ticked: u64,
 }
 
 impl Drive {
@@ -141,30 +108,33 @@ impl Drive {
         };
         let buffer_bytes = setup.buffer_bytes.unwrap_or(default);
         Drive {
-            serial: setup.serial.chars().take(SERIAL_BYTES_MAX).collect(),
+            unit: LogicalUnit::new(
+                inquiry::identity(&setup.serial),
+                &commands::COMMANDS,
+                setup.faults,
+            ),
             medium: None,
             loaded: false,
+            loading_until: None,
             position: Position::default(),
             buffer: ObjectBuffer::new(buffer_bytes),
             clock: Clock::new(setup.clock, buffer_bytes),
-            faults: setup.faults,
             mode: Mode::default(),
-            sessions: Sessions::default(),
-            reservations: Reservations::default(),
             counters: Counters::default(),
-            commands: 0,
+            deferred: None,
+            commands_ticked: 0,
         }
     }
 
     /// The nexus of the initiator with this name: its first command will meet
     /// a unit attention, as after power on.
     pub fn connect(&mut self, initiator: &str) -> Nexus {
-        self.sessions.connect(initiator)
+        self.unit.sessions.connect(initiator)
     }
 
     /// UNIT SERIAL NUMBER.
     pub fn serial(&self) -> &str {
-        &self.serial
+        &self.unit.identity.serial
     }
 
     /// The cartridge in the drive.
@@ -184,12 +154,12 @@ impl Drive {
 
     /// Commands that came since power on.
     pub fn commands(&self) -> u64 {
-        self.commands
+        self.unit.commands
     }
 
     /// Replaces the fault plan.
     pub fn set_faults(&mut self, faults: Plan) {
-        self.faults = faults;
+        self.unit.faults = faults;
     }
 
     /// Carries a command out.
@@ -205,96 +175,25 @@ impl Drive {
         data_in: &mut [u8],
     ) -> Response {
         self.clock.begin();
-        self.commands += 1;
-        let seen = self.seen(cdb);
-        let mut command = Command {
+        self.finish_loading();
+        let mut response = self.run(&mut Command {
             nexus,
             cdb,
             out: data_out,
             into: data_in,
-        };
-        let mut response = match self.faults.strike(seen) {
-            None => self.respond(&mut command),
-            Some(fault) => self.respond_faulty(&fault, &mut command),
-        };
+        });
         response.took += self.clock.spent();
         response
-    }
-
-    fn seen(&self, cdb: &[u8]) -> Seen {
-        let opcode = cdb.first().copied().unwrap_or(0);
-        let moves = matches!(opcode, ssc::READ_6 | ssc::WRITE_6 | ssc::WRITE_FILEMARKS_6);
-        Seen {
-            number: self.commands,
-            opcode,
-            service_action: cdb.get(1).map_or(0, |byte| byte & 0x1f),
-            block: moves.then_some(self.position.object),
-        }
-    }
-
-    fn respond(&mut self, command: &mut Command<'_>) -> Response {
-        let (status, sense, transferred) = match self.serve(command) {
-            Ok(transferred) => (Status::Good, None, transferred),
-            Err(Stop {
-                status,
-                sense,
-                transferred,
-            }) => (status, sense, transferred),
-        };
-        Response {
-            status: Ok(status),
-            sense,
-            transferred,
-            took: Duration::ZERO,
-        }
-    }
-
-    fn serve(&mut self, command: &mut Command<'_>) -> Checked<usize> {
-        let Some(&opcode) = command.cdb.first() else {
-            return Err(invalid_opcode().into());
-        };
-        let action = command.cdb.get(1).map_or(0, |byte| byte & 0x1f);
-        let known = match commands::look_up(opcode, action) {
-            Lookup::Known(known) => known,
-            Lookup::UnknownAction => return Err(invalid_cdb(1).into()),
-            Lookup::Unknown => return Err(invalid_opcode().into()),
-        };
-        if command.cdb.len() < usize::from(known.cdb_bytes) {
-            return Err(invalid_cdb(0).into());
-        }
-        self.admit(command.nexus, known)?;
-        self.dispatch(command)
-    }
-
-    /// The checks that come before the command is looked at.
-    fn admit(&mut self, nexus: Nexus, known: &Known) -> Checked<()> {
-        if known.ignores_attention {
-            return Ok(());
-        }
-        if let Some((asc, ascq)) = self.sessions.of(nexus).take_attention() {
-            return Err(basic::unit_attention(asc, ascq).into());
-        }
-        if !self.reservations.allows(nexus, known.guard) {
-            return Err(Stop::status(Status::ReservationConflict));
-        }
-        self.run_tape()
     }
 
     fn dispatch(&mut self, command: &mut Command<'_>) -> Checked<usize> {
         match command.cdb[0] {
             spc::TEST_UNIT_READY => self.ready().map(|_| 0),
-            spc::REQUEST_SENSE => self.request_sense(command),
-            spc::INQUIRY => self.inquiry(command),
             spc::MODE_SELECT_6 | spc::MODE_SELECT_10 => self.mode_select(command),
             spc::MODE_SENSE_6 | spc::MODE_SENSE_10 => self.mode_sense(command),
-            spc::PREVENT_ALLOW_MEDIUM_REMOVAL => self.prevent_allow(command),
             spc::LOG_SENSE => self.log_sense(command),
-            spc::PERSISTENT_RESERVE_IN => self.persistent_reserve_in(command),
-            spc::PERSISTENT_RESERVE_OUT => self.persistent_reserve_out(command),
             spc::READ_ATTRIBUTE => self.read_attribute(command),
             spc::WRITE_ATTRIBUTE => self.write_attribute(command),
-            spc::REPORT_LUNS => self.report_luns(command),
-            spc::MAINTENANCE_IN => self.report_supported_operation_codes(command),
             ssc::REWIND => self.rewind(),
             ssc::READ_BLOCK_LIMITS => self.read_block_limits(command),
             ssc::READ_6 => self.read(command),
@@ -302,6 +201,7 @@ impl Drive {
             ssc::WRITE_FILEMARKS_6 => self.write_filemarks(command),
             ssc::SPACE_6 | ssc::SPACE_16 => self.space(command),
             ssc::LOCATE_10 | ssc::LOCATE_16 => self.locate(command),
+            ssc::ERASE_6 => self.erase(command),
             ssc::LOAD_UNLOAD => self.load_unload(command),
             ssc::READ_POSITION => self.read_position(command),
             ssc::REPORT_DENSITY_SUPPORT => self.report_density_support(command),
@@ -313,7 +213,46 @@ impl Drive {
     fn ready(&mut self) -> Checked<&mut Medium> {
         match &mut self.medium {
             Some(medium) if self.loaded => Ok(medium),
+            _ if self.loading_until.is_some() => Err(becoming_ready().into()),
             _ => Err(no_medium().into()),
+        }
+    }
+
+    /// Time passes without a command: what is due happens. Whoever serves a
+    /// drive calls this from time to time, so that what a host that has died
+    /// left in the buffer goes to the medium all the same.
+    ///
+    /// With a real clock, the tape does what it would have done by now.
+    /// Without one, all goes to the medium if no command came since the last
+    /// call. What fails is told to the next command.
+    pub fn tick(&mut self) {
+        self.clock.begin();
+        self.finish_loading();
+        let moved = if self.clock.mode() == ClockMode::Real {
+            self.run_tape()
+        } else if self.unit.commands == self.commands_ticked {
+            self.synchronise()
+        } else {
+            Ok(())
+        };
+        self.commands_ticked = self.unit.commands;
+        if let Err(stop) = moved {
+            self.deferred.get_or_insert(stop);
+        }
+    }
+
+    /// Moves all that was accepted to the medium, as before an orderly end of
+    /// the process that holds the drive. What fails is told to the next
+    /// command.
+    pub fn settle(&mut self) {
+        self.clock.begin();
+        if let Err(stop) = self.synchronise() {
+            ::log::warn!(
+                "drive {}: accepted writes were lost: {:?}",
+                self.serial(),
+                stop.sense
+            );
+            self.deferred.get_or_insert(stop);
         }
     }
 
@@ -344,7 +283,7 @@ impl Drive {
             return Ok(());
         };
         let before = self.buffer.cost();
-        let faults = &mut self.faults;
+        let faults = &mut self.unit.faults;
         let moved = self
             .buffer
             .drain(medium, count, |object| faults.strike_move(object));
@@ -352,8 +291,8 @@ impl Drive {
             .taken(before - self.buffer.cost(), self.buffer.is_empty());
         moved.map_err(|sense| {
             self.counters.write_errors += 1;
-            self.sessions.raise(log_pages::ALERT_HARD_ERROR);
-            self.sessions.raise(log_pages::ALERT_WRITE_FAILURE);
+            self.unit.sessions.raise(log::ALERT_HARD_ERROR);
+            self.unit.sessions.raise(log::ALERT_WRITE_FAILURE);
             self.clock.reset();
             self.position = self.end_position();
             sense.into()
@@ -385,62 +324,17 @@ impl Drive {
         }
     }
 
-    /// Puts a cartridge into the drive and threads it: everybody hears of it.
-    /// Whatever cartridge was there is returned.
-    pub fn insert(&mut self, medium: Medium) -> Option<Medium> {
-        let before = self.eject();
-        self.medium = Some(medium);
-        self.thread();
-        self.sessions.attend_all(nexus::MEDIUM_CHANGED);
-        before
-    }
-
-    /// Takes the cartridge out, with what the buffer holds written to it as
-    /// far as that is possible.
-    pub fn eject(&mut self) -> Option<Medium> {
-        if let Err(stop) = self.synchronise() {
-            ::log::warn!(
-                "writes were lost when the cartridge was taken out: {:?}",
-                stop.sense
-            );
-        }
-        self.loaded = false;
-        self.position = Position::default();
-        self.medium.take()
-    }
-
-    /// Threads the cartridge that is in the drive.
-    fn thread(&mut self) {
-        self.position = Position::default();
-        let Some(medium) = &mut self.medium else {
-            return;
-        };
-        self.loaded = true;
-        if let Err(error) = medium.loaded() {
-            ::log::warn!("{}: its load count: {error:?}", medium.path().display());
-        }
-    }
-
     /// Power off and on: the buffer's content is lost, registrations, modes
     /// and preventions are gone, the tape is rewound, and everybody gets a
     /// unit attention.
     pub fn power_cycle(&mut self) {
-        self.reservations.reset();
-        self.reset(nexus::POWER_ON);
+        self.reset(Reset::Power);
     }
 
     /// A reset of the bus or of the logical unit: as [`Drive::power_cycle`],
     /// but registrations and the reservation stay.
     pub fn bus_reset(&mut self) {
-        self.reset(nexus::BUS_RESET);
-    }
-
-    fn reset(&mut self, attention: (u8, u8)) {
-        self.lose_buffer();
-        self.mode = Mode::default();
-        self.position = Position::default();
-        self.sessions.allow_removal();
-        self.sessions.attend_all(attention);
+        self.reset(Reset::Bus);
     }
 
     /// Loses what was accepted and is not on the medium, as a power cut does.
@@ -478,5 +372,48 @@ impl Drive {
         self.clock.travel(self.position.used, to.used);
         self.position = to;
         Ok(())
+    }
+}
+
+impl DeviceServer for Drive {
+    fn unit(&mut self) -> &mut LogicalUnit {
+        &mut self.unit
+    }
+
+    fn serve(&mut self, command: &mut Command<'_>) -> Checked<usize> {
+        let known = self.unit.admit(command)?;
+        if !known.ignores_attention {
+            if let Some(stop) = self.deferred.take() {
+                return Err(stop);
+            }
+            self.run_tape()?;
+        }
+        let (loaded, loading) = (self.loaded, self.loading_until.is_some());
+        let now = || match (loaded, loading) {
+            (true, _) => Sense::default(),
+            (false, true) => becoming_ready(),
+            (false, false) => no_medium(),
+        };
+        match self.unit.serve(command, now) {
+            Some(served) => served,
+            None => self.dispatch(command),
+        }
+    }
+
+    fn reset(&mut self, reset: Reset) {
+        Drive::lose_buffer(self);
+        self.mode = Mode::default();
+        self.position = Position::default();
+        self.deferred = None;
+        self.unit.reset(reset);
+    }
+
+    fn lose_buffer(&mut self) {
+        Drive::lose_buffer(self);
+    }
+
+    fn block(&self, opcode: u8) -> Option<u64> {
+        let moves = matches!(opcode, ssc::READ_6 | ssc::WRITE_6 | ssc::WRITE_FILEMARKS_6);
+        moves.then_some(self.position.object)
     }
 }

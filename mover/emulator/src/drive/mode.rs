@@ -1,48 +1,35 @@
 //! MODE SENSE and MODE SELECT, both sizes (SPC-5 6.11 to 6.14).
 
-use longhaul_scsi::sense::{Sense, SenseKey};
 use longhaul_scsi::spc::opcode as spc;
 
-use super::bytes::{be16, be24};
 use super::mode_pages::{MEDIUM_TYPE, Mode, PAGES, Page};
-use super::response::{Checked, invalid_cdb, invalid_parameter, list_length};
-use super::{Command, DENSITY, Drive, nexus};
+use super::{Command, DENSITY, Drive};
 use crate::medium::BLOCK_BYTES_MAX;
+use crate::spc::bytes::{be16, be24};
+use crate::spc::response::{Checked, invalid_cdb, invalid_parameter, list_length};
+use crate::spc::{mode, nexus};
 
 const DESCRIPTOR_BYTES: usize = 8;
-const ALL_PAGES: u8 = 0x3f;
-const ALL_SUBPAGES: u8 = 0xff;
 /// DENSITY CODE: no change.
 const SAME_DENSITY: u8 = 0x7f;
 const WRITE_PROTECTED: u8 = 0x80;
 
 impl Drive {
     pub(super) fn mode_sense(&mut self, command: &mut Command<'_>) -> Checked<usize> {
-        const DBD: u8 = 0x08;
-        let six = command.cdb[0] == spc::MODE_SENSE_6;
-        let allocation = usize::from(if six {
-            command.cdb[4].into()
-        } else {
-            be16(&command.cdb[7..])
-        });
-        let pages = self.pages_asked(command.cdb[2], command.cdb[3])?;
-        let descriptor = if command.cdb[1] & DBD != 0 {
-            Vec::new()
-        } else {
-            self.descriptor()
+        let header = mode::Header {
+            medium_type: if self.loaded { MEDIUM_TYPE } else { 0 },
+            specific: self.device_specific(),
+            descriptor: self.descriptor(),
         };
-        let medium_type = if self.loaded { MEDIUM_TYPE } else { 0 };
-        let (specific, length) = (self.device_specific(), descriptor.len() as u8);
-        let rest = descriptor.len() + pages.len();
-        let mut reply = if six {
-            vec![(rest + 3) as u8, medium_type, specific, length]
-        } else {
-            let [high, low] = ((rest + 6) as u16).to_be_bytes();
-            vec![high, low, medium_type, specific, 0, 0, 0, length]
+        let page = |(index, page): (usize, &'static Page)| mode::Page {
+            code: page.code,
+            subpage: page.subpage,
+            current: self.mode.page(index),
+            changeable: page.changeable,
+            default: page.default,
         };
-        reply.extend(descriptor);
-        reply.extend(pages);
-        Ok(command.reply(&reply, allocation))
+        let pages: Vec<mode::Page<'_>> = PAGES.iter().enumerate().map(page).collect();
+        mode::sense(command, header, &pages)
     }
 
     fn device_specific(&self) -> u8 {
@@ -55,30 +42,6 @@ impl Drive {
         let mut descriptor = vec![density, 0, 0, 0];
         descriptor.extend(self.mode.block_length.to_be_bytes());
         descriptor
-    }
-
-    /// The bytes of the pages that PAGE CODE and SUBPAGE CODE name.
-    fn pages_asked(&self, control: u8, subpage: u8) -> Checked<Vec<u8>> {
-        let code = control & 0x3f;
-        let wanted = |page: &Page| {
-            (code == ALL_PAGES || code == page.code)
-                && (subpage == page.subpage || subpage == ALL_SUBPAGES)
-        };
-        // All pages with subpage 0 are the pages without one.
-        let mut bytes = Vec::new();
-        for (index, page) in PAGES.iter().enumerate().filter(|(_, page)| wanted(page)) {
-            match control >> 6 {
-                0 => bytes.extend(self.mode.page(index)),
-                1 => bytes.extend(page.changeable),
-                2 => bytes.extend(page.default),
-                _ => return Err(Sense::new(SenseKey::IllegalRequest, 0x39, 0x00).into()),
-            }
-        }
-        // Page 0 with no subpage asks for the descriptor alone.
-        if bytes.is_empty() && (code, subpage) != (0, 0) {
-            return Err(invalid_cdb(if subpage == 0 { 2 } else { 3 }).into());
-        }
-        Ok(bytes)
     }
 
     pub(super) fn mode_select(&mut self, command: &mut Command<'_>) -> Checked<usize> {
@@ -108,7 +71,8 @@ impl Drive {
         }
         if mode != self.mode {
             self.mode = mode;
-            self.sessions
+            self.unit
+                .sessions
                 .attend_others(command.nexus, nexus::MODE_CHANGED);
         }
         Ok(length)

@@ -27,7 +27,7 @@ const EXTENSION: usize = 2;
 
 /// Data compression; device configuration and its extension; informational
 /// exceptions; medium configuration.
-pub(super) const PAGES: [Page; 5] = [
+pub(super) static PAGES: [Page; 5] = [
     Page {
         code: 0x0f,
         subpage: 0,

@@ -1,8 +1,8 @@
 //! REWIND, SPACE and LOCATE (SSC-5 7.2, 7.12, 7.15).
 
-use super::bytes::{be16, be32, be64, signed24};
-use super::response::{Checked, Stop, beginning, end_of_data, filemark, invalid_cdb};
 use super::{Command, Drive};
+use crate::spc::bytes::{be16, be32, be64, signed24};
+use crate::spc::response::{Checked, Stop, beginning, end_of_data, filemark, invalid_cdb};
 use longhaul_scsi::ssc::opcode as ssc;
 
 const BLOCKS: u8 = 0;

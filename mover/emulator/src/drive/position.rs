@@ -1,10 +1,10 @@
 //! READ POSITION in its three forms (SSC-5 7.7): where the host is, and what
 //! of its writes is still in the buffer.
 
-use super::bytes::be16;
-use super::response::{Checked, invalid_cdb};
 use super::write::Zone;
 use super::{Command, Drive};
+use crate::spc::bytes::be16;
+use crate::spc::response::{Checked, invalid_cdb};
 
 const BOP: u8 = 0x80;
 const EOP: u8 = 0x40;
@@ -15,17 +15,20 @@ const BPEW: u8 = 0x01;
 impl Drive {
     pub(super) fn read_position(&mut self, command: &mut Command<'_>) -> Checked<usize> {
         const SHORT: u8 = 0x00;
+        // Vendor-specific block addresses, that the kernel's st driver asks
+        // for: here they are the logical object identifiers too.
+        const SHORT_VENDOR: u8 = 0x01;
         const LONG: u8 = 0x06;
         const EXTENDED: u8 = 0x08;
         let allocation = usize::from(be16(&command.cdb[7..]));
         let action = command.cdb[1] & 0x1f;
         self.ready()?;
         // The older forms have fixed lengths; asking for one is an error.
-        if matches!(action, SHORT | LONG) && allocation != 0 {
+        if matches!(action, SHORT | SHORT_VENDOR | LONG) && allocation != 0 {
             return Err(invalid_cdb(7).into());
         }
         match action {
-            SHORT => Ok(command.reply(&self.short_position(), usize::MAX)),
+            SHORT | SHORT_VENDOR => Ok(command.reply(&self.short_position(), usize::MAX)),
             LONG => Ok(command.reply(&self.long_position(), usize::MAX)),
             EXTENDED => Ok(command.reply(&self.extended_position(), allocation)),
             _ => Err(invalid_cdb(1).into()),

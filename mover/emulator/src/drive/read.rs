@@ -2,11 +2,11 @@
 
 use longhaul_scsi::sense::{Sense, SenseKey};
 
-use super::bytes::be24;
-use super::log_pages::{ALERT_HARD_ERROR, ALERT_READ_FAILURE};
-use super::response::{Checked, Stop, end_of_data, filemark, invalid_cdb};
+use super::log::{ALERT_HARD_ERROR, ALERT_READ_FAILURE};
 use super::{Command, Drive};
 use crate::medium::{BLOCK_BYTES_MAX, Entry, Kind, MediumError, OBJECT_OVERHEAD};
+use crate::spc::bytes::be24;
+use crate::spc::response::{Checked, Stop, end_of_data, filemark, invalid_cdb};
 
 impl Drive {
     pub(super) fn read(&mut self, command: &mut Command<'_>) -> Checked<usize> {
@@ -122,8 +122,8 @@ impl Drive {
         }
         log::warn!("a read failed: {error:?}");
         self.counters.read_errors += 1;
-        self.sessions.raise(ALERT_HARD_ERROR);
-        self.sessions.raise(ALERT_READ_FAILURE);
+        self.unit.sessions.raise(ALERT_HARD_ERROR);
+        self.unit.sessions.raise(ALERT_READ_FAILURE);
         // UNRECOVERED READ ERROR.
         Sense::new(SenseKey::MediumError, 0x11, 0x00).into()
     }
@@ -131,7 +131,7 @@ impl Drive {
     /// A position that the tables should tell, and don't.
     pub(super) fn lost_place(&mut self, error: &MediumError) -> Stop {
         log::warn!("a place on the medium could not be found: {error:?}");
-        self.sessions.raise(ALERT_HARD_ERROR);
+        self.unit.sessions.raise(ALERT_HARD_ERROR);
         // RECORDED ENTITY NOT FOUND.
         Sense::new(SenseKey::MediumError, 0x14, 0x00).into()
     }

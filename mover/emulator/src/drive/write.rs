@@ -11,14 +11,14 @@
 
 use longhaul_scsi::sense::{Sense, SenseKey};
 
-use super::bytes::be24;
-use super::log_pages::ALERT_WRITE_PROTECT;
-use super::response::{
+use super::log::ALERT_WRITE_PROTECT;
+use super::{Command, Drive};
+use crate::medium::{BLOCK_BYTES_MAX, OBJECT_OVERHEAD};
+use crate::spc::bytes::be24;
+use crate::spc::response::{
     Checked, Stop, early_warning, invalid_cdb, overflow, programmable_early_warning,
     write_protected,
 };
-use super::{Command, Drive};
-use crate::medium::{BLOCK_BYTES_MAX, OBJECT_OVERHEAD};
 
 const EARLY_WARNING_LEAST: u64 = 4 << 20;
 
@@ -110,7 +110,7 @@ impl Drive {
 
     fn ready_to_write(&mut self) -> Checked<()> {
         if self.ready()?.write_protected() {
-            self.sessions.raise(ALERT_WRITE_PROTECT);
+            self.unit.sessions.raise(ALERT_WRITE_PROTECT);
             return Err(write_protected().into());
         }
         Ok(())

@@ -10,7 +10,9 @@ use longhaul_scsi::transport::TransportError;
 use serde::Deserialize;
 
 use super::{At, Effect, Fault, Plan, Reset, Rule};
-use crate::drive::commands;
+use crate::changer;
+use crate::drive;
+use crate::spc::commands::by_name;
 
 /// Longest plan that is read, in bytes.
 pub const PLAN_BYTES_MAX: u64 = 1 << 20;
@@ -222,10 +224,11 @@ impl Opcode {
     fn resolve(&self) -> Result<At, String> {
         match self {
             Opcode::Number(code) => Ok(At::Opcode(*code, None)),
-            Opcode::Name(name) => commands::by_name(name)
+            Opcode::Name(name) => by_name(&drive::commands::COMMANDS, name)
+                .or_else(|| by_name(&changer::commands::COMMANDS, name))
                 .map(|command| At::Opcode(command.opcode, command.service_action))
                 .ok_or_else(|| {
-                    format!("{name:?} is no command of this drive, such as \"WRITE(6)\"")
+                    format!("{name:?} is no command of drive or changer, such as \"WRITE(6)\"")
                 }),
         }
     }

@@ -12,7 +12,7 @@ use crate::rig::*;
 fn rig(plan: &str) -> Rig {
     let mut rig = Rig::new();
     rig.drive
-        .set_faults(Plan::parse(plan).expect("a valid plan"));
+        .set_faults(longhaul_emulator::faults::Plan::parse(plan).expect("a valid plan"));
     rig
 }
 

@@ -76,7 +76,7 @@ fn unbuffered_mode_holds_nothing() {
 #[test]
 fn forms_and_lengths_that_are_none() {
     let mut rig = Rig::new();
-    for action in [0x00, 0x06] {
+    for action in [0x00, 0x01, 0x06] {
         let sense = rig.check(&[0x34, action, 0, 0, 0, 0, 0, 0, 20, 0]);
         assert_eq!(
             key_code(&sense),
@@ -86,7 +86,7 @@ fn forms_and_lengths_that_are_none() {
     }
     assert_eq!(rig.data(&[0x34, 0x08, 0, 0, 0, 0, 0, 0, 10, 0]).len(), 10);
     assert_eq!(
-        key_code(&rig.check(&[0x34, 0x01, 0, 0, 0, 0, 0, 0, 0, 0])),
+        key_code(&rig.check(&[0x34, 0x02, 0, 0, 0, 0, 0, 0, 0, 0])),
         (5, 0x24, 0x00)
     );
 }

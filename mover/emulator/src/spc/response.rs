@@ -87,6 +87,11 @@ pub(crate) fn no_medium() -> Sense {
     Sense::new(SenseKey::NotReady, 0x3a, 0x00)
 }
 
+/// LOGICAL UNIT IS IN PROCESS OF BECOMING READY.
+pub(crate) fn becoming_ready() -> Sense {
+    Sense::new(SenseKey::NotReady, 0x04, 0x01)
+}
+
 /// WRITE PROTECTED.
 pub(crate) fn write_protected() -> Sense {
     Sense::new(SenseKey::DataProtect, 0x27, 0x00)

@@ -4,29 +4,29 @@
 //!
 //! The callers have checked the lengths.
 
-pub(super) fn be16(bytes: &[u8]) -> u16 {
+pub(crate) fn be16(bytes: &[u8]) -> u16 {
     u16::from_be_bytes([bytes[0], bytes[1]])
 }
 
-pub(super) fn be24(bytes: &[u8]) -> u32 {
+pub(crate) fn be24(bytes: &[u8]) -> u32 {
     u32::from_be_bytes([0, bytes[0], bytes[1], bytes[2]])
 }
 
-pub(super) fn be32(bytes: &[u8]) -> u32 {
+pub(crate) fn be32(bytes: &[u8]) -> u32 {
     u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
 }
 
-pub(super) fn be64(bytes: &[u8]) -> u64 {
+pub(crate) fn be64(bytes: &[u8]) -> u64 {
     u64::from(be32(bytes)) << 32 | u64::from(be32(&bytes[4..]))
 }
 
 /// A 24-bit number in two's complement.
-pub(super) fn signed24(bytes: &[u8]) -> i64 {
+pub(crate) fn signed24(bytes: &[u8]) -> i64 {
     i64::from((be24(bytes) << 8) as i32 >> 8)
 }
 
 /// Text, padded with spaces or cut.
-pub(super) fn padded<const N: usize>(text: &str) -> [u8; N] {
+pub(crate) fn padded<const N: usize>(text: &str) -> [u8; N] {
     let mut field = [b' '; N];
     for (place, byte) in field.iter_mut().zip(text.bytes()) {
         *place = byte;

@@ -4,23 +4,26 @@ use longhaul_scsi::sense::{Sense, SenseKey};
 use longhaul_scsi::status::Status;
 
 use super::bytes::be32;
+use super::reservation::Guard;
 use super::response::{Checked, Stop, invalid_cdb};
-use super::{Command, Drive};
-use crate::reservation::Guard;
+use super::{Command, LogicalUnit};
 
 pub(super) fn unit_attention(asc: u8, ascq: u8) -> Sense {
     Sense::new(SenseKey::UnitAttention, asc, ascq)
 }
 
-impl Drive {
+impl LogicalUnit {
     /// REQUEST SENSE (SPC-5 6.39): a pending unit attention, which is thereby
-    /// reported; else that there is nothing, or no medium.
-    pub(super) fn request_sense(&mut self, command: &mut Command<'_>) -> Checked<usize> {
+    /// reported; else how the device is `now`.
+    pub(super) fn request_sense(
+        &mut self,
+        command: &mut Command<'_>,
+        now: impl FnOnce() -> Sense,
+    ) -> Checked<usize> {
         const DESC: u8 = 1;
         let sense = match self.sessions.of(command.nexus).take_attention() {
             Some((asc, ascq)) => unit_attention(asc, ascq),
-            None if self.loaded => Sense::default(),
-            None => super::no_medium(),
+            None => now(),
         };
         let allocation = usize::from(command.cdb[4]);
         Ok(if command.cdb[1] & DESC != 0 {

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::drive::Nexus;
+use super::Nexus;
 
 /// Most nexuses that can be registered.
 pub(crate) const REGISTRATIONS_MAX: usize = 64;

@@ -1,13 +1,13 @@
 //! PERSISTENT RESERVE IN and OUT (SPC-5 6.18, 6.19): the bytes around
-//! [`Reservations`](crate::reservation::Reservations).
+//! [`Reservations`](super::reservation::Reservations).
 
 use longhaul_scsi::sense::{Sense, SenseKey};
 use longhaul_scsi::status::Status;
 
 use super::bytes::{be16, be32, be64};
+use super::reservation::{Kind, Notice, Refused};
 use super::response::{Checked, Stop, invalid_cdb, invalid_parameter, list_length};
-use super::{Command, Drive};
-use crate::reservation::{Kind, Notice, Refused};
+use super::{Command, LogicalUnit};
 
 /// Bytes of the parameter list.
 const LIST_BYTES: usize = 24;
@@ -22,7 +22,7 @@ mod out {
     pub(super) const REGISTER_AND_IGNORE: u8 = 6;
 }
 
-impl Drive {
+impl LogicalUnit {
     pub(super) fn persistent_reserve_in(&mut self, command: &mut Command<'_>) -> Checked<usize> {
         let allocation = usize::from(be16(&command.cdb[7..]));
         let reply = match command.cdb[1] & 0x1f {
