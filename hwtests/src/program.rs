@@ -133,6 +133,14 @@ pub fn run_ours<A: AsRef<OsStr>>(
 /// If it cannot be started, or does not end within five minutes: then it is
 /// killed.
 pub fn run(command: &mut Command) -> Result<Finished> {
+    run_within(command, PATIENCE)
+}
+
+/// The same, with another end to the patience.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_within(command: &mut Command, patience: Duration) -> Result<Finished> {
     let line = format!("{command:?}");
     let mut child = command
         .stdin(Stdio::null())
@@ -142,7 +150,7 @@ pub fn run(command: &mut Command) -> Result<Finished> {
         .with_context(|| format!("cannot start {line}"))?;
     let stdout = collect(child.stdout.take());
     let stderr = collect(child.stderr.take());
-    let status = wait(&mut child, &line)?;
+    let status = wait(&mut child, &line, patience)?;
     let stdout = stdout.join().expect("reading a pipe does not panic")?;
     let stderr = stderr.join().expect("reading a pipe does not panic")?;
     Ok(Finished {
@@ -164,18 +172,18 @@ fn collect(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<io::Result<Ve
     })
 }
 
-fn wait(child: &mut Child, line: &str) -> Result<ExitStatus> {
+fn wait(child: &mut Child, line: &str, patience: Duration) -> Result<ExitStatus> {
     let start = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(status);
         }
-        if start.elapsed() > PATIENCE {
+        if start.elapsed() > patience {
             child.kill()?;
             child.wait()?;
             bail!(
                 "{line} did not end within {} s, and was killed",
-                PATIENCE.as_secs()
+                patience.as_secs()
             );
         }
         thread::sleep(POLL);
