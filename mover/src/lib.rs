@@ -13,6 +13,8 @@
 //!   records to the drive, one buffer pool for all.
 //! - [`drive`] is a tape drive: position, blocks, filemarks, reservation, and
 //!   what to do when something goes wrong. It knows tape and no archives.
+//! - [`changer`] is the robot of a tape library: what lies where, and moves that
+//!   survive a crash.
 //! - [`transport`] turns a drive's name into a path to it.
 //! - [`restore`] makes files below one directory out of members, safely.
 //! - [`job`] is what people ask for: label, back up, restore, verify, close,
@@ -23,6 +25,7 @@
 //! bounded channels, and io_uring.
 #![forbid(unsafe_code)]
 
+pub mod changer;
 pub mod cli;
 pub mod drive;
 pub mod job;

@@ -3,9 +3,12 @@
 //! - [`vtl`]: cartridges of the virtual tape library from outside: what is on
 //!   one, and its tape files as plain files, so that anyone can look at a
 //!   backup with programs that are not ours. The program is `lh-vtl`.
+//! - [`tapelib`]: a library's inventory, shown. The program is `lh-tapelib`,
+//!   and all that it does is the mover's.
 //!
 //! The programs themselves (`src/bin`) hold no more than the command line;
 //! what they do is here, and returns errors that carry their exit code.
 #![forbid(unsafe_code)]
 
+pub mod tapelib;
 pub mod vtl;

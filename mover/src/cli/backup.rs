@@ -55,10 +55,10 @@ impl Backup {
         let walk =
             source::Options::new(&self.exclude, self.one_file_system).map_err(JobError::Usage)?;
         let roots = Roots::find(&self.paths).map_err(|error| JobError::Usage(error.to_string()))?;
-        transport::parse(&self.drive.drive)?;
         let catalog = Catalog::open(&self.catalog.dir()?)?;
-        self.create_missing_cartridge(&catalog)?;
-        let mut session = Session::open(&self.drive.drive, Purpose::Write)?;
+        let chosen = self.drive.choose(&self.catalog)?;
+        create_missing_cartridge(&chosen.drive, &catalog)?;
+        let mut session = Session::open(&chosen.drive, chosen.barcode, Purpose::Write)?;
         let options = backup::Options {
             paths: self.paths.iter().map(absolute).collect(),
             walk,
@@ -81,28 +81,27 @@ impl Backup {
         session.release();
         summary(&done, &problems, self.json.json)
     }
+}
 
-    /// An emulated cartridge that is not there is made, and labelled. One that
-    /// is there, blank or not, is left to `label`.
-    fn create_missing_cartridge(&self, catalog: &Catalog) -> Result<(), JobError> {
-        if !transport::create_if_missing(&self.drive.drive)? {
-            return Ok(());
-        }
-        let options = label::Options {
-            name: None,
-            barcode: None,
-            record_bytes: longhaul_format::archive::RECORD_BYTES,
-            overwrite: None,
-        };
-        let labelled = label::in_drive(&self.drive.drive, &options)?;
-        adopt::labelled(catalog, &labelled)?;
-        say!(
-            "{}: no such cartridge: created a blank one and labelled it as volume {}",
-            self.drive.drive,
-            labelled.volume
-        );
-        Ok(())
+/// An emulated cartridge that is not there is made, and labelled. One that is
+/// there, blank or not, is left to `label`.
+fn create_missing_cartridge(drive: &str, catalog: &Catalog) -> Result<(), JobError> {
+    if !transport::create_if_missing(drive)? {
+        return Ok(());
     }
+    let options = label::Options {
+        name: None,
+        barcode: None,
+        record_bytes: longhaul_format::archive::RECORD_BYTES,
+        overwrite: None,
+    };
+    let labelled = label::in_drive(drive, &options)?;
+    adopt::labelled(catalog, &labelled)?;
+    say!(
+        "{drive}: no such cartridge: created a blank one and labelled it as volume {}",
+        labelled.volume
+    );
+    Ok(())
 }
 
 /// A path as it means something on another day, from another folder.

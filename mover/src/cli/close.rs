@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::display::Display;
 use super::{CatalogArg, DriveArg, JsonArg, output};
-use crate::job::session::{Purpose, Session};
+use crate::job::session::Purpose;
 use crate::job::{ExitStatus, JobError, close};
 use crate::progress::Progress;
 
@@ -36,7 +36,7 @@ pub struct Close {
 impl Close {
     pub(super) fn run(self, progress: &Arc<Progress>) -> Result<ExitStatus, JobError> {
         let catalog = Catalog::open(&self.catalog.dir()?)?;
-        let mut session = Session::open(&self.drive.drive, Purpose::Write)?;
+        let mut session = self.drive.session(&self.catalog, Purpose::Write)?;
         let display = Display::start(progress);
         let result = close::run(&mut session, &catalog, self.give_up_behind_damage, progress);
         drop(display);

@@ -45,15 +45,16 @@ pub struct Label {
 
 impl Label {
     pub(super) fn run(self) -> Result<ExitStatus, JobError> {
+        let catalog = Catalog::open(&self.catalog.dir()?)?;
+        let chosen = self.drive.choose(&self.catalog)?;
         let options = label::Options {
             name: self.name,
-            barcode: self.barcode,
+            barcode: self.barcode.or(chosen.barcode),
             record_bytes: self.record_bytes,
             overwrite: self.overwrite,
         };
-        let catalog = Catalog::open(&self.catalog.dir()?)?;
-        transport::create_if_missing(&self.drive.drive)?;
-        let labelled = label::in_drive(&self.drive.drive, &options)?;
+        transport::create_if_missing(&chosen.drive)?;
+        let labelled = label::in_drive(&chosen.drive, &options)?;
         adopt::labelled(&catalog, &labelled)?;
         if self.json.json {
             output::json(&labelled)?;

@@ -50,7 +50,7 @@ impl List {
         let mut failed = false;
         let volume = match (&self.drive, &self.volume) {
             (Some(drive), _) => {
-                let mut session = Session::open(drive, Purpose::Read)?;
+                let mut session = Session::open(drive, None, Purpose::Read)?;
                 let scanned = scan::run(&mut session, &catalog, progress)?;
                 session.release();
                 for failed in &scanned.failed {

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::display::Display;
 use super::{CatalogArg, DriveArg, JsonArg, output};
 use crate::job::adopt::{self, Choice};
-use crate::job::session::{Purpose, Session};
+use crate::job::session::Purpose;
 use crate::job::{ExitStatus, JobError, restore};
 use crate::progress::Progress;
 use crate::restore::Overwrite;
@@ -71,7 +71,7 @@ impl Restore {
     pub(super) fn run(self, progress: &Arc<Progress>) -> Result<ExitStatus, JobError> {
         let begun = Instant::now();
         let catalog = Catalog::open(&self.catalog.dir()?)?;
-        let mut session = Session::open(&self.drive.drive, Purpose::Read)?;
+        let mut session = self.drive.session(&self.catalog, Purpose::Read)?;
         let choice = self.set.unwrap_or(Choice::Newest);
         let chosen = adopt::choose(&mut session, &catalog, choice, progress)?;
         let options = restore::Options {

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::display::Display;
 use super::{CatalogArg, DriveArg, JsonArg, output};
-use crate::job::session::{Purpose, Session};
+use crate::job::session::Purpose;
 use crate::job::{ExitStatus, JobError, adopt, scan};
 use crate::progress::Progress;
 
@@ -28,7 +28,7 @@ pub struct Scan {
 impl Scan {
     pub(super) fn run(self, progress: &Arc<Progress>) -> Result<ExitStatus, JobError> {
         let catalog = Catalog::open(&self.catalog.dir()?)?;
-        let mut session = Session::open(&self.drive.drive, Purpose::Read)?;
+        let mut session = self.drive.session(&self.catalog, Purpose::Read)?;
         let display = Display::start(progress);
         let result = scan::run(&mut session, &catalog, progress);
         drop(display);

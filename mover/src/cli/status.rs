@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::{DriveArg, JsonArg, output};
-use crate::job::session::{Purpose, Session};
+use super::{CatalogArg, DriveArg, JsonArg, output};
+use crate::job::session::Purpose;
 use crate::job::status::{self, Status as Report};
 use crate::job::{ExitStatus, JobError};
 
@@ -13,12 +13,14 @@ pub struct Status {
     #[command(flatten)]
     drive: DriveArg,
     #[command(flatten)]
+    catalog: CatalogArg,
+    #[command(flatten)]
     pub(super) json: JsonArg,
 }
 
 impl Status {
     pub(super) fn run(self) -> Result<ExitStatus, JobError> {
-        let mut session = Session::open(&self.drive.drive, Purpose::Read)?;
+        let mut session = self.drive.session(&self.catalog, Purpose::Read)?;
         let report = status::run(&mut session)?;
         session.release();
         if self.json.json {

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::display::Display;
 use super::{CatalogArg, DriveArg, JsonArg, output};
 use crate::job::adopt::{self, Choice};
-use crate::job::session::{Purpose, Session};
+use crate::job::session::Purpose;
 use crate::job::{ExitStatus, JobError, verify};
 use crate::progress::Progress;
 
@@ -32,7 +32,7 @@ pub struct Verify {
 impl Verify {
     pub(super) fn run(self, progress: &Arc<Progress>) -> Result<ExitStatus, JobError> {
         let catalog = Catalog::open(&self.catalog.dir()?)?;
-        let mut session = Session::open(&self.drive.drive, Purpose::Read)?;
+        let mut session = self.drive.session(&self.catalog, Purpose::Read)?;
         let choice = self.set.unwrap_or(Choice::Newest);
         let chosen = adopt::choose(&mut session, &catalog, choice, progress)?;
         progress.expect(chosen.record.bytes);

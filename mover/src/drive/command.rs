@@ -100,9 +100,12 @@ impl Tries {
             }
             Step::Wait(problem) => self.pause_within(path, problem),
             // Counted, not timed: such a command may itself have taken an hour.
-            Step::Attention(problem) | Step::Unknown(problem) => {
-                self.pause_counted(repeats, problem)
+            Step::Unknown(problem) => {
+                self.count(repeats, problem)?;
+                self.pause();
+                Ok(())
             }
+            Step::Attention(problem) => self.at_once(repeats, problem),
             Step::Fail(problem) => Err(problem),
         }
     }
@@ -111,7 +114,7 @@ impl Tries {
     /// counts, and how many unit attentions there can be.
     pub(super) fn pause_patiently(&mut self, step: Step) -> Result<(), Problem> {
         match step {
-            Step::Attention(problem) => self.pause_counted(ATTENTIONS_MAX, problem),
+            Step::Attention(problem) => self.at_once(ATTENTIONS_MAX, problem),
             Step::Unknown(problem) => self.pause_within(self.patience.path, problem),
             step => self.pause_for(step),
         }
@@ -128,12 +131,18 @@ impl Tries {
         Ok(())
     }
 
-    fn pause_counted(&mut self, repeats: u32, problem: Problem) -> Result<(), Problem> {
+    /// A unit attention that was reported is gone: there is nothing to wait for.
+    fn at_once(&mut self, repeats: u32, problem: Problem) -> Result<(), Problem> {
+        self.count(repeats, problem)?;
+        self.repeated = self.repeated.saturating_add(1);
+        Ok(())
+    }
+
+    fn count(&mut self, repeats: u32, problem: Problem) -> Result<(), Problem> {
         if self.counted >= repeats {
             return Err(problem);
         }
         self.counted += 1;
-        self.pause();
         Ok(())
     }
 

@@ -4,8 +4,10 @@ use std::io;
 use std::process::ExitCode;
 
 use longhaul_catalog::Error as CatalogError;
+use longhaul_scsi::verdict::Verdict;
 use thiserror::Error;
 
+use crate::changer::{ChangerError, Trouble};
 use crate::drive::{self, DriveError};
 use crate::transport::OpenError;
 
@@ -46,6 +48,9 @@ pub enum JobError {
     /// The drive's own word.
     #[error(transparent)]
     Drive(#[from] DriveError),
+    /// The changer's own word.
+    #[error(transparent)]
+    Changer(#[from] ChangerError),
     /// There is no path to the drive.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -97,6 +102,7 @@ impl JobError {
                 drive::Kind::Unfinished => ExitStatus::Unfinished,
                 drive::Kind::Operator => ExitStatus::Operator,
             },
+            JobError::Changer(error) => of_changer(&error.trouble),
             JobError::Open(OpenError::Name(_)) => ExitStatus::Usage,
             JobError::Open(OpenError::Held(_)) => ExitStatus::Held,
             JobError::Open(OpenError::Broken(_)) | JobError::Medium(_) => ExitStatus::Device,
@@ -107,6 +113,20 @@ impl JobError {
             // The disk is full, a folder cannot be made: a person has to look.
             JobError::NeedsVolume(_) | JobError::Local { .. } => ExitStatus::Operator,
         }
+    }
+}
+
+fn of_changer(trouble: &Trouble) -> ExitStatus {
+    match trouble {
+        Trouble::NotAChanger(_) | Trouble::Usage(_) => ExitStatus::Usage,
+        Trouble::Occupied(_) => ExitStatus::Held,
+        Trouble::Astray(_) | Trouble::Note(_) => ExitStatus::Operator,
+        Trouble::Told { verdict, .. } => match verdict {
+            Verdict::Fenced | Verdict::RemovalPrevented => ExitStatus::Held,
+            Verdict::OperatorNeeded => ExitStatus::Operator,
+            _ => ExitStatus::Device,
+        },
+        Trouble::Malformed(_) => ExitStatus::Device,
     }
 }
 

@@ -89,7 +89,7 @@ pub fn run(session: &mut Session, options: &Options) -> Result<Labelled, JobErro
 /// # Errors
 /// As [`run`], and those of [`Session::open`].
 pub fn in_drive(drive: &str, options: &Options) -> Result<Labelled, JobError> {
-    let mut session = Session::open(drive, Purpose::Write)?;
+    let mut session = Session::open(drive, None, Purpose::Write)?;
     let labelled = run(&mut session, options)?;
     session.release();
     Ok(labelled)

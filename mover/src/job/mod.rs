@@ -7,11 +7,14 @@
 //! | `archive` | one archive through the pipeline to the drive |
 //! | `walkthrough` | one archive from the drive through the parser |
 //! | `backup`, `close`, `label`, `restore`, `scan`, `status`, `verify` | one job each |
+//! | `library` | a volume brought to a drive, and back to its slot |
 //! | `ledger` | index and catalog rows of a set that is being written |
 //! | `survey` | what an archive without an index holds |
 //! | `adopt` | an index or a set taken into the catalog |
 //! | `convert` | the same facts in the words of source, index and catalog |
 //! | `error` | what can go wrong, and the exit codes |
+
+use std::path::PathBuf;
 
 pub mod adopt;
 mod archive;
@@ -21,6 +24,7 @@ pub(crate) mod convert;
 mod error;
 pub mod label;
 mod ledger;
+pub mod library;
 pub mod restore;
 pub mod scan;
 pub mod session;
@@ -32,3 +36,28 @@ mod walkthrough;
 
 pub(crate) use error::chain;
 pub use error::{ExitStatus, JobError};
+
+/// Where this host keeps what outlives a process: the folder that was asked for,
+/// or else the usual one.
+///
+/// # Errors
+/// If neither the caller nor the environment names a folder.
+pub fn state_dir(asked: Option<PathBuf>) -> Result<PathBuf, JobError> {
+    if let Some(dir) = asked {
+        return Ok(dir);
+    }
+    if rustix::process::geteuid().is_root() {
+        return Ok("/var/lib/longhaul".into());
+    }
+    let absolute = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    absolute("XDG_STATE_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/state")))
+        .map(|state| state.join("longhaul"))
+        .ok_or_else(|| {
+            JobError::Usage("neither HOME nor XDG_STATE_HOME is set: name the folder".into())
+        })
+}

@@ -25,20 +25,28 @@ pub enum Purpose {
 /// A drive that this process holds, ready, with its reservation and modes.
 pub struct Session {
     drive: Drive,
+    /// What the library has read on the cartridge.
+    barcode: Option<String>,
 }
 
 impl Session {
     /// Opens the drive, waits for its cartridge, reserves it and sets its modes.
+    /// `barcode` is what the library has read on the cartridge, where it was a
+    /// library that brought it.
     ///
     /// # Errors
     /// If the drive's name names nothing, somebody else holds it, it has no
     /// usable cartridge, or the cartridge is write-protected and is to be
     /// written.
-    pub fn open(name: &str, purpose: Purpose) -> Result<Session, JobError> {
+    pub fn open(
+        name: &str,
+        barcode: Option<String>,
+        purpose: Purpose,
+    ) -> Result<Session, JobError> {
         let mut drive = Drive::open(transport::open(name)?)?;
         drive.ready(READY_WAIT)?;
         drive.reserve(Key::random())?;
-        let mut session = Session { drive };
+        let mut session = Session { drive, barcode };
         // From here on, dropping the session releases the drive.
         session.drive.prepare()?;
         if purpose == Purpose::Write && session.drive.write_protected()? {
@@ -61,7 +69,17 @@ impl Session {
     /// [`JobError::Refused`] with a sentence for a blank, a foreign and a
     /// mismatched volume.
     pub fn label(&mut self) -> Result<Label, JobError> {
-        volume::read_label(&mut self.drive)
+        let label = volume::read_label(&mut self.drive)?;
+        if let Some(barcode) = &self.barcode
+            && !barcode.starts_with(label.name.as_str())
+        {
+            return Err(JobError::Refused(format!(
+                "{}: the library reads {barcode} on the cartridge, its label says volume {}",
+                self.drive.label(),
+                label.name
+            )));
+        }
+        Ok(label)
     }
 
     /// What stands at the end of the volume; the drive then stands at the end

@@ -22,8 +22,9 @@ use crate::source::{Entry, Problem};
 /// Reads in flight: enough to fill a disk's queue with small files.
 const READS: u32 = 512;
 
-/// Reads that are queued before the kernel is told.
-const SUBMIT_EVERY: usize = 16;
+/// Reads that are queued before the kernel is told: neighbours on the disk
+/// become one request.
+const SUBMIT_EVERY: usize = 64;
 
 /// Why assembling stopped.
 #[derive(Debug, Error)]

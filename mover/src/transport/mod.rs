@@ -48,6 +48,18 @@ pub fn open(name: &str) -> Result<Box<dyn Transport>, OpenError> {
     }
 }
 
+/// The name of the logical unit with this serial number that is reached in the
+/// same way as the one called `name`.
+pub fn beside(name: &str, serial: &str) -> String {
+    match name.strip_prefix(SCHEME) {
+        Some(served) => {
+            let path = served.split_once('#').map_or(served, |(path, _)| path);
+            format!("{SCHEME}{path}#{serial}")
+        }
+        None => serial.to_owned(),
+    }
+}
+
 /// Makes a blank cartridge, if there is none under this name.
 ///
 /// # Errors

@@ -205,6 +205,13 @@ impl ElementStatus {
         Ok(ElementStatus(elements))
     }
 
+    /// How long the whole answer is, as the beginning of it says: what was cut
+    /// off at the allocation length counts too. `None` without a header.
+    pub fn bytes_available(bytes: &[u8]) -> Option<usize> {
+        let (header, _) = StatusHeader::read_from_prefix(bytes).ok()?;
+        Some(size_of::<StatusHeader>() + header.byte_count.get() as usize)
+    }
+
     /// The bytes of the answer: a page for each run of elements of a kind.
     /// Tags and designators are in it as asked for; a designator only where a
     /// drive has one.

@@ -1,0 +1,194 @@
+//! A tape library at work: bringing a volume to a drive, and back to its slot.
+
+use std::path::Path;
+use std::time::Duration;
+
+use longhaul_scsi::smc::read_element_status::{Element, ElementType};
+
+use super::JobError;
+use crate::changer::{Changer, ChangerError, Inventory, Trouble, serial_of};
+use crate::drive::Drive;
+use crate::transport;
+
+/// How long a drive may take to thread a cartridge that it was just given; the
+/// first load of an LTO-9 cartridge may take two hours.
+const READY_WAIT: Duration = Duration::from_secs(140 * 60);
+
+/// A volume that was brought to a drive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// The drive, as it is opened by.
+    pub drive: String,
+    /// What the library reads on the cartridge.
+    pub barcode: String,
+}
+
+/// A library that this process works with.
+pub struct Library {
+    /// The name that it was opened by.
+    name: String,
+    changer: Changer,
+}
+
+impl Library {
+    /// Opens the changer of this name. Notes of moves are kept below `state`.
+    ///
+    /// # Errors
+    /// If the name names no changer, it does not answer, or somebody holds it.
+    pub fn open(name: &str, state: &Path) -> Result<Library, JobError> {
+        let changer = Changer::open(transport::open(name)?, state)?;
+        Ok(Library {
+            name: name.to_owned(),
+            changer,
+        })
+    }
+
+    /// What lies where.
+    ///
+    /// # Errors
+    /// The changer's.
+    pub fn inventory(&mut self) -> Result<Inventory, JobError> {
+        Ok(self.changer.inventory()?)
+    }
+
+    /// The element that holds the volume of this name.
+    ///
+    /// # Errors
+    /// If there is none; the changer's.
+    pub fn place_of(&mut self, volume: &str) -> Result<u16, JobError> {
+        let inventory = self.changer.inventory()?;
+        Ok(self.named(inventory.volume(volume))?.address)
+    }
+
+    /// The changer towards people.
+    pub fn label(&self) -> &str {
+        self.changer.label()
+    }
+
+    /// Brings the volume of this name to a drive: to the one that is named, or
+    /// to an empty one that this node can reach. A volume that is in a drive
+    /// already stays there if no other was named.
+    ///
+    /// # Errors
+    /// If there is no such volume, or no drive for it; the changer's and the
+    /// drive's.
+    pub fn load(&mut self, volume: &str, drive: Option<&str>) -> Result<Loaded, JobError> {
+        let mut inventory = self.changer.inventory()?;
+        let source = self.named(inventory.volume(volume))?.clone();
+        let wanted = match drive {
+            Some(drive) => Some(self.named(inventory.drive(drive))?.clone()),
+            None => None,
+        };
+        let barcode = source.volume_tag.clone().unwrap_or_default();
+        if source.kind == ElementType::DataTransfer {
+            if wanted.as_ref().is_none_or(|w| w.address == source.address) {
+                let drive = self.wait_ready(&source)?;
+                return Ok(Loaded { drive, barcode });
+            }
+            inventory = self.unload(volume, None)?;
+        }
+        let from = self.named(inventory.volume(volume))?.address;
+        let destination = match wanted {
+            Some(wanted) => wanted,
+            None => self.empty_drive(&inventory)?,
+        };
+        self.changer.carry(from, destination.address)?;
+        let drive = self.wait_ready(&destination)?;
+        Ok(Loaded { drive, barcode })
+    }
+
+    /// Has a drive let its volume go, and brings the volume to a slot: to the
+    /// one that is named, to the one that it came from, or to a free one.
+    /// `what` is a drive's serial number or a volume's name.
+    ///
+    /// # Errors
+    /// If there is no such drive or volume, the drive is in use, or there is no
+    /// free slot; the changer's and the drive's.
+    pub fn unload(&mut self, what: &str, to: Option<u16>) -> Result<Inventory, JobError> {
+        let inventory = self.changer.inventory()?;
+        let source = match inventory.volume(what) {
+            Ok(element) => element,
+            Err(no_volume) => match inventory.drive(what) {
+                Ok(element) => element,
+                Err(_) => return Err(self.trouble(no_volume)),
+            },
+        };
+        if source.kind != ElementType::DataTransfer || !source.full {
+            let what = format!("there is no volume in a drive under the name {what}");
+            return Err(self.trouble(Trouble::Usage(what)));
+        }
+        let to = to
+            .or_else(|| inventory.home_of(source))
+            .ok_or_else(|| self.trouble(Trouble::Occupied("there is no free slot".into())))?;
+        // The robot can take only what the drive has let go.
+        Drive::open(transport::open(&self.drive_name(source)?)?)?.unload()?;
+        Ok(self.changer.carry(source.address, to)?)
+    }
+
+    /// Carries a volume from one element to another. What is in a drive is let
+    /// go by it first.
+    ///
+    /// # Errors
+    /// As [`unload`](Library::unload).
+    pub fn carry(&mut self, from: u16, to: u16) -> Result<Inventory, JobError> {
+        let inventory = self.changer.inventory()?;
+        if let Some(source) = inventory.at(from)
+            && source.kind == ElementType::DataTransfer
+            && source.full
+        {
+            Drive::open(transport::open(&self.drive_name(source)?)?)?.unload()?;
+        }
+        Ok(self.changer.carry(from, to)?)
+    }
+
+    /// The first empty drive that this node can open.
+    fn empty_drive(&self, inventory: &Inventory) -> Result<Element, JobError> {
+        let mut refusals = Vec::new();
+        for element in inventory.of(ElementType::DataTransfer) {
+            let serial = serial_of(element).unwrap_or_else(|| element.address.to_string());
+            if element.full {
+                let volume = element.volume_tag.as_deref().unwrap_or("a volume");
+                refusals.push(format!("{serial} holds {volume}"));
+                continue;
+            }
+            match self.drive_name(element).map(|name| transport::open(&name)) {
+                Ok(Ok(_)) => return Ok(element.clone()),
+                Ok(Err(error)) => refusals.push(format!("{serial}: {error}")),
+                Err(error) => refusals.push(error.to_string()),
+            }
+        }
+        let refusals = refusals.join("; ");
+        Err(self.trouble(Trouble::Occupied(format!(
+            "there is no empty drive for this node: {refusals}"
+        ))))
+    }
+
+    fn wait_ready(&self, element: &Element) -> Result<String, JobError> {
+        let name = self.drive_name(element)?;
+        Drive::open(transport::open(&name)?)?.ready(READY_WAIT)?;
+        Ok(name)
+    }
+
+    /// How a drive of this library is opened.
+    fn drive_name(&self, element: &Element) -> Result<String, JobError> {
+        let serial = serial_of(element).ok_or_else(|| {
+            self.trouble(Trouble::Usage(format!(
+                "the library does not tell the serial number of drive {}",
+                element.address
+            )))
+        })?;
+        Ok(transport::beside(&self.name, &serial))
+    }
+
+    fn named<'a>(&self, found: Result<&'a Element, Trouble>) -> Result<&'a Element, JobError> {
+        found.map_err(|trouble| self.trouble(trouble))
+    }
+
+    fn trouble(&self, trouble: Trouble) -> JobError {
+        JobError::Changer(ChangerError {
+            changer: self.changer.label().to_owned(),
+            during: "inventory",
+            trouble,
+        })
+    }
+}
