@@ -10,7 +10,7 @@ rig=$(realpath "$1") version=$2
 kernel=$rig/kernel-$version work=$rig/fcoe-$version.new
 release=$(cd "$kernel/lib/modules" && echo *)
 module=$kernel/lib/modules/$release/extra/fcoe.ko
-[ ! -e "$module" ] || exit 0
+{ [ -e "$module" ] && cmp -s "$0" "$module.made-by"; } && exit 0
 log=$rig/fcoe-$version.log
 rm -rf "$work"
 mkdir -p "$work/module"
@@ -58,6 +58,7 @@ perl -0pi -e '
 # Without a Module.symvers, and with symbols without versions: modpost warns.
 build M="$work/module" KBUILD_MODPOST_WARN=1 modules
 
+cp "$0" "$module.made-by"
 install -D -m 644 "$work/module/fcoe.ko" "$module.new"
 mv "$module.new" "$module"
 cd "$rig"

@@ -6,8 +6,7 @@ rig=$(realpath "$1") version=$2
 . "$(dirname "$0")/common.sh"
 
 part=$rig/kernel-$version new=$rig/kernel-$version.new
-[ ! -d "$part" ] || exit 0
-rm -rf "$new"
+skip_if_made "$part"
 mkdir -p "$new/packages" "$new/tree" "$new/lib/modules"
 cd "$new/packages"
 case $version in
@@ -42,5 +41,6 @@ case $release in
 *) cannot "the package's kernel is $release, not $version" ;;
 esac
 rm -rf "$new/packages" "$new/tree"
+cp "$0" "$new/made-by"
 mv "$new" "$part"
 say "kernel $release is there"

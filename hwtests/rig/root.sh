@@ -6,14 +6,13 @@ rig=$(realpath "$1")
 . "$(dirname "$0")/common.sh"
 
 include=kmod,procps,iproute2,iputils-ping,ethtool,udev,sg3-utils,mt-st,mtx,lsscsi,open-iscsi
-include=$include,zstd,strace
+include=$include,python3,zstd,strace
 
 part=$rig/root new=$rig/root.new
-[ ! -d "$part" ] || exit 0
+skip_if_made "$part"
 # No mirror is a skip, a root that cannot be made from one is not.
 lists $suite
 from=$(mirror)
-rm -rf "$new"
 if ! debootstrap --variant=minbase --keyring="$keyring" --include="$include" \
     $suite "$new" "$from" >"$rig/root.log" 2>&1; then
     tail -5 "$rig/root.log" >&2
@@ -23,5 +22,6 @@ fi
 # Where init mounts the modules, the host and the folder shared with it.
 mkdir -p "$new/lib/modules" "$new/host" "$new/share"
 rm -rf "$new"/var/cache/apt/archives/*.deb "$new"/var/lib/apt/lists/*
+cp "$0" "$new/made-by"
 mv "$new" "$part"
 say "the guests' root is there"

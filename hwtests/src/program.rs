@@ -18,21 +18,28 @@ pub const PROGRAMS_VARIABLE: &str = "LONGHAUL_BIN_DIR";
 const PATIENCE: Duration = Duration::from_secs(300);
 const POLL: Duration = Duration::from_millis(5);
 
+/// The folder of our programs.
+///
+/// # Errors
+/// If the test is not where cargo puts tests.
+pub fn folder() -> Result<PathBuf> {
+    match env::var_os(PROGRAMS_VARIABLE) {
+        Some(folder) => Ok(PathBuf::from(folder)),
+        // A test is target/PROFILE/deps/NAME-HASH.
+        None => Ok(env::current_exe()?
+            .parent()
+            .and_then(Path::parent)
+            .context("the test has no folder above its own")?
+            .to_owned()),
+    }
+}
+
 /// One of our programs, by name: `lh-mover`, `lh-vtl`.
 ///
 /// # Errors
 /// If it has not been built beside the test that asks.
 pub fn ours(name: &str) -> Result<PathBuf> {
-    let folder = match env::var_os(PROGRAMS_VARIABLE) {
-        Some(folder) => PathBuf::from(folder),
-        // A test is target/PROFILE/deps/NAME-HASH.
-        None => env::current_exe()?
-            .parent()
-            .and_then(Path::parent)
-            .context("the test has no folder above its own")?
-            .to_owned(),
-    };
-    let path = folder.join(name);
+    let path = folder()?.join(name);
     ensure!(
         path.is_file(),
         "{} is missing; build the programs first, with the same profile \

@@ -18,6 +18,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use super::network::Network;
 use super::parts::{self, Kernel};
 use super::trial::Trial;
+use crate::program;
 
 /// How long a host may take to be up, and to be off.
 const BOOT_PATIENCE: Duration = Duration::from_secs(60);
@@ -46,10 +47,37 @@ pub struct Job {
 /// How a script ended.
 #[derive(Debug, Clone)]
 pub struct Ended {
+    /// The script.
+    pub script: String,
     /// Its exit status.
     pub code: i32,
     /// What it wrote to standard output and standard error.
     pub said: String,
+}
+
+impl Ended {
+    /// The same, if the exit status is this one.
+    ///
+    /// # Errors
+    /// With all that the script said, if it is another.
+    pub fn expect_code(self, code: i32) -> Result<Ended> {
+        ensure!(
+            self.code == code,
+            "exit status {}, not {code}, of\n{}\nwhich said\n{}",
+            self.code,
+            self.script,
+            self.said
+        );
+        Ok(self)
+    }
+
+    /// The same, if the exit status is 0.
+    ///
+    /// # Errors
+    /// As [`Ended::expect_code`].
+    pub fn expect_success(self) -> Result<Ended> {
+        self.expect_code(0)
+    }
 }
 
 impl Host {
@@ -114,6 +142,11 @@ impl Host {
         Ok(host)
     }
 
+    /// What a host calls a file of the machine that it runs on.
+    pub fn path_of(file: &Path) -> String {
+        format!("/host{}", file.display())
+    }
+
     /// The folder that the host sees as /share.
     pub fn share(&self) -> &Path {
         &self.share
@@ -125,15 +158,7 @@ impl Host {
     /// # Errors
     /// With all that it said, if it fails or takes longer than a minute.
     pub fn run(&mut self, script: &str) -> Result<String> {
-        let ended = self.run_within(script, PATIENCE)?;
-        ensure!(
-            ended.code == 0,
-            "{}: exit status {} of\n{script}\nwhich said\n{}",
-            self.name,
-            ended.code,
-            ended.said
-        );
-        Ok(ended.said)
+        Ok(self.run_within(script, PATIENCE)?.expect_success()?.said)
     }
 
     /// Runs a script to its end, whatever that is.
@@ -145,12 +170,14 @@ impl Host {
         self.finish(&job, patience)
     }
 
-    /// Starts a script.
+    /// Starts a script. Our programs are in its path.
     ///
     /// # Errors
     /// If the shared folder cannot be written to.
     pub fn start(&mut self, script: &str) -> Result<Job> {
         self.jobs += 1;
+        let programs = program::folder()?.canonicalize()?;
+        let script = &format!("PATH=$PATH:{}\n{script}", Host::path_of(&programs));
         let job = Job {
             files: self.share.join(format!("jobs/{}", self.jobs)),
             script: script.to_owned(),
@@ -170,6 +197,7 @@ impl Host {
         let complaint = format!("has not ended\n{}", job.script);
         self.wait_until(patience, &complaint, || Ok(status.exists()))?;
         Ok(Ended {
+            script: job.script.clone(),
             code: fs::read_to_string(&status)?.trim().parse()?,
             said: job.said()?,
         })

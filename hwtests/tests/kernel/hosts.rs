@@ -1,6 +1,4 @@
-//! The programs on real kernels, with their SCSI drivers and networks.
-//!
-//! Names of tests begin with the requirements that they show.
+//! The rig itself: hosts, the kernel's drivers, networks.
 
 use std::time::Duration;
 
