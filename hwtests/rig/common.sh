@@ -23,9 +23,11 @@ cannot() {
 
 # Where the machine itself gets Debian from.
 mirror() {
+    local release
+    release=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
     # shellcheck disable=SC2016 # apt fills in what stands in the dollars
-    apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' |
-        awk '$1 == "Debian" && !seen { print $2; seen = 1 }'
+    apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
+        awk -v release="$release" '$1 == release && $2 == "main" && !seen { print $3; seen = 1 }'
 }
 
 # apt with lists of its own, so that the machine's are neither used nor
@@ -46,7 +48,7 @@ lists() {
     local dir=$rig/apt-$1 from
     [ -r "$keyring" ] || cannot "no Debian archive keyring on this machine"
     from=$(mirror)
-    [ -n "$from" ] || cannot "apt names no Debian mirror with package lists (apt-get update?)"
+    [ -n "$from" ] || cannot "apt's sources name no Debian mirror"
     mkdir -p "$dir"/{lists/partial,cache/archives/partial,parts}
     echo "deb [signed-by=$keyring] $from $1 main" >"$dir/sources.list"
     : >"$dir/status"
