@@ -26,7 +26,7 @@ mirror() {
     local release
     release=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
     # shellcheck disable=SC2016 # apt fills in what stands in the dollars
-    apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
+    apt-get indextargets --no-release-info --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' |
         awk -v release="$release" '$1 == release && $2 == "main" && !seen { print $3; seen = 1 }'
 }
 
