@@ -13,6 +13,8 @@
 //!   and keeps what they said.
 //! - [`peers`] restores an exported tape file with GNU tar, bsdtar and Python's
 //!   tarfile, and knows what each of them cannot bring back.
+//! - [`rig`] boots real kernels, with real SCSI drivers and networks between
+//!   them, as ordinary processes.
 //! - [`scratch`] gives a test a folder of its own that goes away with it.
 //!
 //! A test that needs what the host does not have says so on stderr and passes;
@@ -20,7 +22,9 @@
 #![forbid(unsafe_code)]
 
 pub mod compare;
+pub mod conformance;
 pub mod peers;
 pub mod program;
+pub mod rig;
 pub mod scratch;
 pub mod tree;

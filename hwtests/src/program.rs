@@ -18,21 +18,28 @@ pub const PROGRAMS_VARIABLE: &str = "LONGHAUL_BIN_DIR";
 const PATIENCE: Duration = Duration::from_secs(300);
 const POLL: Duration = Duration::from_millis(5);
 
+/// The folder of our programs.
+///
+/// # Errors
+/// If the test is not where cargo puts tests.
+pub fn folder() -> Result<PathBuf> {
+    match env::var_os(PROGRAMS_VARIABLE) {
+        Some(folder) => Ok(PathBuf::from(folder)),
+        // A test is target/PROFILE/deps/NAME-HASH.
+        None => Ok(env::current_exe()?
+            .parent()
+            .and_then(Path::parent)
+            .context("the test has no folder above its own")?
+            .to_owned()),
+    }
+}
+
 /// One of our programs, by name: `lh-mover`, `lh-vtl`.
 ///
 /// # Errors
 /// If it has not been built beside the test that asks.
 pub fn ours(name: &str) -> Result<PathBuf> {
-    let folder = match env::var_os(PROGRAMS_VARIABLE) {
-        Some(folder) => PathBuf::from(folder),
-        // A test is target/PROFILE/deps/NAME-HASH.
-        None => env::current_exe()?
-            .parent()
-            .and_then(Path::parent)
-            .context("the test has no folder above its own")?
-            .to_owned(),
-    };
-    let path = folder.join(name);
+    let path = folder()?.join(name);
     ensure!(
         path.is_file(),
         "{} is missing; build the programs first, with the same profile \
@@ -133,6 +140,14 @@ pub fn run_ours<A: AsRef<OsStr>>(
 /// If it cannot be started, or does not end within five minutes: then it is
 /// killed.
 pub fn run(command: &mut Command) -> Result<Finished> {
+    run_within(command, PATIENCE)
+}
+
+/// The same, with another end to the patience.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_within(command: &mut Command, patience: Duration) -> Result<Finished> {
     let line = format!("{command:?}");
     let mut child = command
         .stdin(Stdio::null())
@@ -142,7 +157,7 @@ pub fn run(command: &mut Command) -> Result<Finished> {
         .with_context(|| format!("cannot start {line}"))?;
     let stdout = collect(child.stdout.take());
     let stderr = collect(child.stderr.take());
-    let status = wait(&mut child, &line)?;
+    let status = wait(&mut child, &line, patience)?;
     let stdout = stdout.join().expect("reading a pipe does not panic")?;
     let stderr = stderr.join().expect("reading a pipe does not panic")?;
     Ok(Finished {
@@ -164,18 +179,18 @@ fn collect(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<io::Result<Ve
     })
 }
 
-fn wait(child: &mut Child, line: &str) -> Result<ExitStatus> {
+fn wait(child: &mut Child, line: &str, patience: Duration) -> Result<ExitStatus> {
     let start = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(status);
         }
-        if start.elapsed() > PATIENCE {
+        if start.elapsed() > patience {
             child.kill()?;
             child.wait()?;
             bail!(
                 "{line} did not end within {} s, and was killed",
-                PATIENCE.as_secs()
+                patience.as_secs()
             );
         }
         thread::sleep(POLL);

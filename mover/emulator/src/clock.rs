@@ -175,8 +175,7 @@ impl Clock {
     }
 
     fn spend_until(&mut self, then_ns: u64) {
-        let left = then_ns.saturating_sub(self.now_ns());
-        self.spend(Duration::from_nanos(left));
+        self.spend(Duration::from_nanos(then_ns.saturating_sub(self.now_ns())));
     }
 
     /// The buffer took an object of so many bytes.
@@ -420,10 +419,10 @@ mod tests {
         clock.begin();
         clock.travel(0, WRAP_BYTES);
         clock.load();
-        for _ in 0..2 {
-            clock.accepted(1);
-            clock.flush(1);
-            clock.taken(1, true);
+        for _ in 0..3 {
+            clock.accepted(1000);
+            clock.flush(1000);
+            clock.taken(1000, true);
         }
         assert_eq!(clock.spent(), Duration::ZERO);
     }

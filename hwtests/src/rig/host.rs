@@ -1,0 +1,316 @@
+//! A host: one User Mode Linux process, and what runs in it.
+//!
+//! A host and its test share a folder. Scripts are laid into it and run by the
+//! host's first process (`rig/init`), each with a file of what it said and one
+//! of how it ended, so that many can run at once and none needs a network. The
+//! console, with the kernel's log, goes to another file there.
+
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use super::network::Network;
+use super::parts::{self, Kernel};
+use super::trial::Trial;
+use crate::program;
+
+/// How long a host may take to be up, and to be off.
+const BOOT_PATIENCE: Duration = Duration::from_secs(60);
+/// How long a script may take where nothing else is said.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// After so many seconds a host ends by itself, whatever has become of its
+/// test.
+const LIMIT_S: u32 = 600;
+const POLL: Duration = Duration::from_millis(20);
+
+/// A running host. Dropping it cuts its power.
+pub struct Host {
+    name: String,
+    process: Child,
+    share: PathBuf,
+    jobs: u32,
+}
+
+/// A script that was started in a host.
+#[derive(Debug, Clone)]
+pub struct Job {
+    files: PathBuf,
+    script: String,
+}
+
+/// How a script ended.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// The script.
+    pub script: String,
+    /// Its exit status.
+    pub code: i32,
+    /// What it wrote to standard output and standard error.
+    pub said: String,
+}
+
+impl Ended {
+    /// The same, if the exit status is this one.
+    ///
+    /// # Errors
+    /// With all that the script said, if it is another.
+    pub fn expect_code(self, code: i32) -> Result<Ended> {
+        ensure!(
+            self.code == code,
+            "exit status {}, not {code}, of\n{}\nwhich said\n{}",
+            self.code,
+            self.script,
+            self.said
+        );
+        Ok(self)
+    }
+
+    /// The same, if the exit status is 0.
+    ///
+    /// # Errors
+    /// As [`Ended::expect_code`].
+    pub fn expect_success(self) -> Result<Ended> {
+        self.expect_code(0)
+    }
+}
+
+impl Host {
+    /// Boots host number `node`, 1 to 9, and waits until it is up. Its name is
+    /// `nNODE`.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub fn boot(trial: &Trial, kernel: Kernel, node: u8) -> Result<Host> {
+        Host::boot_with(trial, kernel, node, None)
+    }
+
+    /// The same, on networks that were made for so many hosts.
+    ///
+    /// # Errors
+    /// As [`Host::boot`].
+    pub fn boot_on(network: &Network, trial: &Trial, kernel: Kernel, node: u8) -> Result<Host> {
+        Host::boot_with(trial, kernel, node, Some(network))
+    }
+
+    fn boot_with(
+        trial: &Trial,
+        kernel: Kernel,
+        node: u8,
+        network: Option<&Network>,
+    ) -> Result<Host> {
+        let share = new_share(trial, node)?;
+        let boot = parts::scripts().join("boot");
+        let boot = boot.to_str().context("the rig's folder is not UTF-8")?;
+        let mut command = match network {
+            Some(network) => network.command(boot),
+            None => {
+                let mut command = Command::new("setpriv");
+                command.args(["--pdeathsig", "KILL", boot]);
+                command
+            }
+        };
+        command.arg(parts::folder()?).arg(kernel.version());
+        command.arg(node.to_string()).arg(&share);
+        command.arg(format!("LIMIT={LIMIT_S}"));
+        if network.is_some() {
+            command.args(Network::kernel_arguments(node));
+        }
+        let console = File::create(share.join("console"))?;
+        command
+            .stdin(Stdio::null())
+            .stderr(console.try_clone()?)
+            .stdout(console);
+        // User Mode Linux has processes of its own: killed as one.
+        let process = command
+            .process_group(0)
+            .spawn()
+            .context("cannot start setpriv")?;
+        let mut host = Host {
+            name: format!("n{node}"),
+            process,
+            share,
+            jobs: 0,
+        };
+        let up = host.share.join("up");
+        host.wait_until(BOOT_PATIENCE, "is not up", || Ok(up.exists()))?;
+        Ok(host)
+    }
+
+    /// What a host calls a file of the machine that it runs on.
+    pub fn path_of(file: &Path) -> String {
+        format!("/host{}", file.display())
+    }
+
+    /// The folder that the host sees as /share.
+    pub fn share(&self) -> &Path {
+        &self.share
+    }
+
+    /// Runs a script (`sh -eu`) to its end, which must be a good one, and gives
+    /// what it said.
+    ///
+    /// # Errors
+    /// With all that it said, if it fails or takes longer than a minute.
+    pub fn run(&mut self, script: &str) -> Result<String> {
+        Ok(self.run_within(script, PATIENCE)?.expect_success()?.said)
+    }
+
+    /// Runs a script to its end, whatever that is.
+    ///
+    /// # Errors
+    /// If it takes longer than so long, or the host dies.
+    pub fn run_within(&mut self, script: &str, patience: Duration) -> Result<Ended> {
+        let job = self.start(script)?;
+        self.finish(&job, patience)
+    }
+
+    /// Starts a script. Our programs are in its path.
+    ///
+    /// # Errors
+    /// If the shared folder cannot be written to.
+    pub fn start(&mut self, script: &str) -> Result<Job> {
+        self.jobs += 1;
+        let programs = program::folder()?.canonicalize()?;
+        let script = &format!("PATH=$PATH:{}\n{script}", Host::path_of(&programs));
+        let job = Job {
+            files: self.share.join(format!("jobs/{}", self.jobs)),
+            script: script.to_owned(),
+        };
+        let part = job.file("part");
+        fs::write(&part, script)?;
+        fs::rename(&part, job.file("sh"))?;
+        Ok(job)
+    }
+
+    /// Waits until a script has ended.
+    ///
+    /// # Errors
+    /// As [`Host::run_within`].
+    pub fn finish(&mut self, job: &Job, patience: Duration) -> Result<Ended> {
+        let status = job.file("status");
+        let complaint = format!("has not ended\n{}", job.script);
+        self.wait_until(patience, &complaint, || Ok(status.exists()))?;
+        Ok(Ended {
+            script: job.script.clone(),
+            code: fs::read_to_string(&status)?.trim().parse()?,
+            said: job.said()?,
+        })
+    }
+
+    /// Waits until a script has said a line with this text in it, and gives
+    /// the line.
+    ///
+    /// # Errors
+    /// If it does not say it in time, or ends before.
+    pub fn wait_for_line(&mut self, job: &Job, text: &str, patience: Duration) -> Result<String> {
+        let complaint = format!("has not said {text:?}\n{}", job.script);
+        let mut found = None;
+        self.wait_until(patience, &complaint, || {
+            // Looked at before what it said: an end hides no last line.
+            let has_ended = job.file("status").exists();
+            let said = job.said()?;
+            found = said
+                .split_inclusive('\n')
+                .find(|line| line.contains(text) && line.ends_with('\n'))
+                .map(|line| line.trim_end().to_owned());
+            ensure!(
+                found.is_some() || !has_ended,
+                "ended without {text:?}:\n{}\n{said}",
+                job.script
+            );
+            Ok(found.is_some())
+        })?;
+        found.context("a line that was found")
+    }
+
+    /// Shuts the host down, and waits until it is off.
+    ///
+    /// # Errors
+    /// If it does not end in time; its power is cut then.
+    pub fn power_off(mut self) -> Result<()> {
+        fs::write(self.share.join("off"), "")?;
+        let start = Instant::now();
+        while self.process.try_wait()?.is_none() {
+            ensure!(start.elapsed() < BOOT_PATIENCE, "{} stays on", self.name);
+            thread::sleep(POLL);
+        }
+        Ok(())
+    }
+
+    /// Cuts the host's power: nothing of it runs any more when this returns.
+    pub fn kill(self) {
+        drop(self);
+    }
+
+    fn wait_until(
+        &mut self,
+        patience: Duration,
+        complaint: &str,
+        mut is_true: impl FnMut() -> Result<bool>,
+    ) -> Result<()> {
+        let start = Instant::now();
+        while !is_true().with_context(|| format!("{}: a script", self.name))? {
+            if let Some(status) = self.process.try_wait()? {
+                bail!("{} died ({status}), and {complaint}", self.name);
+            }
+            ensure!(
+                start.elapsed() < patience,
+                "{}: after {} s, it {complaint}",
+                self.name,
+                patience.as_secs()
+            );
+            thread::sleep(POLL);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // Whatever fails here has ended already.
+        if let Some(group) = i32::try_from(self.process.id())
+            .ok()
+            .and_then(Pid::from_raw)
+        {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        let _ = self.process.wait();
+    }
+}
+
+impl Job {
+    fn file(&self, kind: &str) -> PathBuf {
+        self.files.with_extension(kind)
+    }
+
+    /// What it has said so far.
+    ///
+    /// # Errors
+    /// If the shared folder cannot be read.
+    pub fn said(&self) -> Result<String> {
+        let out = self.file("out");
+        if !out.exists() {
+            return Ok(String::new());
+        }
+        let said = fs::read(&out).with_context(|| format!("{}", out.display()))?;
+        Ok(String::from_utf8_lossy(&said).into_owned())
+    }
+}
+
+/// A folder for a host's files: a host that boots again gets another.
+fn new_share(trial: &Trial, node: u8) -> Result<PathBuf> {
+    for boot in 1..=99 {
+        let share = trial.join(format!("n{node}-{boot}"));
+        if !share.exists() {
+            fs::create_dir_all(share.join("jobs"))?;
+            return Ok(share);
+        }
+    }
+    bail!("host {node} was booted a hundred times");
+}
