@@ -9,7 +9,7 @@ use longhaul_emulator::medium::ObjectError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
-    /// The cartridge could not be opened.
+    /// The cartridge or library could not be opened or made.
     #[error(transparent)]
     Cartridge(#[from] longhaul_emulator::Error),
     /// A file that would be written is there already.
@@ -39,11 +39,13 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// The program's exit code: 3 the medium, 4 refused to protect data, 5 held
+    /// The program's exit code: 2 usage, 3 the medium, 4 refused to protect data, 5 held
     /// by another, 7 needs an operator.
     pub fn exit_code(&self) -> u8 {
         match self {
             Failure::Cartridge(longhaul_emulator::Error::Held { .. }) => 5,
+            Failure::Cartridge(longhaul_emulator::Error::Exists { .. }) => 4,
+            Failure::Cartridge(longhaul_emulator::Error::Impossible { .. }) => 2,
             Failure::Cartridge(_) | Failure::Object { .. } => 3,
             Failure::Exists { .. } => 4,
             Failure::Target { .. } => 7,
