@@ -11,8 +11,12 @@
 //! - [`ring`]: an io_uring that *owns* what is in flight. A read takes the file
 //!   and the span, and gives them back with the result; nothing can free or
 //!   look at the memory before.
+//! - [`tcmu`]: the ring through which the kernel hands SCSI commands of a
+//!   device to this process. The other writer of that memory is the kernel, so
+//!   it is only ever copied, with every number checked.
 //!
-//! Nothing here knows tapes, SCSI or archives.
+//! Nothing here knows tapes or archives.
 
 pub mod buffer;
 pub mod ring;
+pub mod tcmu;

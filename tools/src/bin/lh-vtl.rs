@@ -4,16 +4,15 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use longhaul_emulator::Library;
+use clap::{CommandFactory, Parser, Subcommand};
 use longhaul_emulator::clock::ClockMode;
-use longhaul_emulator::library::Plan;
+use longhaul_emulator::library::{Library, Plan, Unit};
 use longhaul_emulator::size::parse_size;
 use longhaul_emulator::url::Media;
+use longhaul_tools::vtl::serve::{self, Door, DoorArguments};
 use longhaul_tools::vtl::{self, CartridgeInfo, Failure};
 
-/// The virtual tape library: emulated drives, a changer, and cartridges
-/// (.vtape files).
+/// The virtual tape library: makes and serves one, and looks at its cartridges.
 ///
 /// Exit codes: 0 done; 2 usage; 3 the cartridge or library cannot be read;
 /// 4 refused, to protect data; 5 held by another process; 7 the target needs
@@ -71,6 +70,21 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Present a library to the kernel as SCSI devices, until SIGTERM or SIGINT.
+    ///
+    /// Without more words it appears on this host: /dev/schN, /dev/nstN, /dev/sgN.
+    /// LUN 0 is the changer, LUN n the nth drive. Prints `ready` when it can be
+    /// used. Needs root and the kernel's target (target_core_user); see docs/vtl.md.
+    Serve {
+        /// The library's folder.
+        dir: PathBuf,
+        /// Serve programs of this host on a socket instead, without the kernel:
+        /// the devices are vtape:unix:PATH#SERIAL then. See docs/library.md.
+        #[arg(long, value_name = "PATH", conflicts_with_all = ["iscsi", "fc", "initiator"])]
+        socket: Option<PathBuf>,
+        #[command(flatten)]
+        door: DoorArguments,
+    },
     /// Tell what is on a cartridge (reads all of it).
     Info {
         /// The cartridge file.
@@ -79,24 +93,10 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Serve a library on a Unix socket until SIGTERM or SIGINT: its devices are
-    /// vtape:unix:PATH#SERIAL then, for programs on this host.
-    ///
-    /// Each device is printed with its name, and then `ready`.
-    Serve {
-        /// The library's folder.
-        dir: PathBuf,
-        /// The socket. One that nobody listens on any more is replaced.
-        #[arg(long, value_name = "PATH")]
-        socket: PathBuf,
-    },
 }
 
 fn main() -> ExitCode {
-    env_logger::Builder::new()
-        .filter_level(log::LevelFilter::Warn)
-        .parse_default_env()
-        .init();
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
     let done = match Arguments::parse().command {
         Command::Create {
             dir,
@@ -124,18 +124,18 @@ fn main() -> ExitCode {
             to,
             json,
         } => export(&cartridge, &to, json),
+        Command::Serve {
+            dir,
+            socket: Some(socket),
+            ..
+        } => serve_on_socket(&dir, &socket),
+        Command::Serve { dir, door, .. } => match door.door() {
+            Ok(door) => present(&dir, &door),
+            Err(what) => Arguments::command()
+                .error(clap::error::ErrorKind::ValueValidation, what)
+                .exit(),
+        },
         Command::Info { cartridge, json } => vtl::info(&cartridge).map(|info| show(&info, json)),
-        Command::Serve { dir, socket } => vtl::serve_on_socket(&dir, &socket, |units| {
-            for (unit, address) in units {
-                let kind = if unit.is_changer() {
-                    "changer"
-                } else {
-                    "drive"
-                };
-                println!("{kind:<8} {address}");
-            }
-            println!("ready");
-        }),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -153,6 +153,35 @@ fn parse_media(text: &str) -> Result<Media, String> {
         "discard" => Ok(Media::Discard),
         _ => Err(format!("{text:?} is not keep or discard")),
     }
+}
+
+fn serve_on_socket(dir: &Path, socket: &Path) -> Result<(), Failure> {
+    vtl::serve_on_socket(dir, socket, |units| {
+        for (unit, address) in units {
+            let kind = if unit.is_changer() {
+                "changer"
+            } else {
+                "drive"
+            };
+            println!("{kind:<8} {address}");
+        }
+        println!("ready");
+    })
+}
+
+fn present(dir: &Path, door: &Door) -> Result<(), Failure> {
+    let library = Library::open(dir)?;
+    serve::serve(&library, door, |units| {
+        for (lun, unit) in units.iter().enumerate() {
+            let kind = match unit {
+                Unit::Changer(_) => "changer",
+                Unit::Drive(_) => "drive",
+            };
+            println!("LUN {lun}: {kind} {}", unit.serial());
+        }
+        println!("ready");
+    })?;
+    Ok(())
 }
 
 fn export(cartridge: &Path, to: &Path, json: bool) -> Result<(), Failure> {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use longhaul_emulator::medium::ObjectError;
 
+use super::serve::ServeError;
+
 /// Why a tool did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -36,11 +38,14 @@ pub enum Failure {
         /// The kernel's error.
         source: io::Error,
     },
+    /// A library could not be presented to the kernel.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
 }
 
 impl Failure {
-    /// The program's exit code: 2 usage, 3 the medium, 4 refused to protect data, 5 held
-    /// by another, 7 needs an operator.
+    /// The program's exit code: 2 usage, 3 the medium, 4 refused to protect
+    /// data, 5 held by another, 7 needs an operator.
     pub fn exit_code(&self) -> u8 {
         match self {
             Failure::Cartridge(longhaul_emulator::Error::Held { .. }) => 5,
@@ -49,6 +54,7 @@ impl Failure {
             Failure::Cartridge(_) | Failure::Object { .. } => 3,
             Failure::Exists { .. } => 4,
             Failure::Target { .. } => 7,
+            Failure::Serve(error) => error.exit_code(),
         }
     }
 }

@@ -1,7 +1,9 @@
-//! Emulated cartridges, seen from outside the drive; and whole libraries of
-//! them, served.
+//! The virtual tape library: emulated libraries as devices, and cartridges
+//! seen from outside the drive.
 //!
-//! A `.vtape` file holds the logical objects of a tape: blocks and filemarks.
+//! [`serve`] makes an emulated library devices of the kernel's, and
+//! [`serve_on_socket`] lets processes of this host in without it. A `.vtape`
+//! file holds the logical objects of a tape: blocks and filemarks.
 //! [`export`] writes what lies between filemarks as plain files, and [`info`]
 //! tells what there is; both open the cartridge to be read only, as no drive
 //! may have it meanwhile.
@@ -9,6 +11,7 @@
 mod export;
 mod failure;
 mod info;
+pub mod serve;
 mod socket;
 
 pub use export::{Exported, export};

@@ -84,6 +84,12 @@ impl Changer {
         self.unit.faults = faults;
     }
 
+    /// A reset of the bus or of the logical unit: everybody gets a unit
+    /// attention; registrations and the reservation stay.
+    pub fn bus_reset(&mut self) {
+        self.reset(Reset::Bus);
+    }
+
     /// Carries a command out, as [`Drive::execute`] does.
     pub fn execute(
         &mut self,

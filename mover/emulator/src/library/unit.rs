@@ -61,6 +61,15 @@ impl Unit {
             Unit::Changer(changer) => lock(changer).execute(nexus, cdb, data_out, data_in),
         }
     }
+
+    /// The logical unit is reset (SAM-6 6.3.3), which all initiators will hear
+    /// of: what a drive has accepted and not moved to the medium is lost.
+    pub fn reset(&self) {
+        match self {
+            Unit::Drive(drive) => lock(drive).bus_reset(),
+            Unit::Changer(changer) => lock(changer).bus_reset(),
+        }
+    }
 }
 
 /// A thread that panicked while it held a device left it in a state that a
