@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use longhaul_emulator::library::{Library, Unit};
+use longhaul_emulator::library::Unit;
 use longhaul_tools::vtl::serve::{self, Door, DoorArguments};
 use longhaul_tools::vtl::{self, CartridgeInfo, Failure};
 
@@ -85,8 +85,7 @@ fn main() -> ExitCode {
 }
 
 fn present(dir: &Path, door: &Door) -> Result<(), Failure> {
-    let library = Library::open(dir)?;
-    serve::serve(&library, door, |units| {
+    serve::serve(dir, door, |units| {
         for (lun, unit) in units.iter().enumerate() {
             let kind = match unit {
                 Unit::Changer(_) => "changer",
@@ -95,8 +94,7 @@ fn present(dir: &Path, door: &Door) -> Result<(), Failure> {
             println!("LUN {lun}: {kind} {}", unit.serial());
         }
         println!("ready");
-    })?;
-    Ok(())
+    })
 }
 
 fn export(cartridge: &Path, to: &Path, json: bool) -> Result<(), Failure> {

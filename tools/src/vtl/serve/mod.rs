@@ -28,12 +28,14 @@
 //! - `backstore`: the kernel's end of a ring
 //! - `target`: what initiators see, made and removed
 //! - `answer`: commands out of a ring, and answers back
+//! - `dying`: a process that was killed in the middle of step 3
 
 mod answer;
 mod arguments;
 mod backstore;
 mod configfs;
 mod door;
+mod dying;
 mod error;
 mod names;
 mod target;
@@ -41,7 +43,7 @@ mod target;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -50,7 +52,8 @@ use longhaul_emulator::library::{Library, Unit};
 use longhaul_ffi::tcmu::{Ring, RingError};
 use nix::sys::signal::{SigSet, Signal};
 
-use answer::answer;
+use super::Failure;
+use answer::{Ending, answer};
 pub use arguments::DoorArguments;
 pub use door::{Door, parse_iscsi_name, parse_portal, parse_wwpn};
 pub use error::ServeError;
@@ -71,7 +74,7 @@ enum End {
     },
 }
 
-/// Presents a library behind `door` until SIGTERM or SIGINT, and removes
+/// Presents the library of a folder behind `door` until SIGTERM or SIGINT, and removes
 /// everything again. `ready` is called once initiators can use it, with the
 /// logical units in the order of their numbers.
 ///
@@ -79,13 +82,22 @@ enum End {
 /// under its names belongs to a process that is gone.
 ///
 /// # Errors
-/// [`ServeError`]. What was made is removed then, too.
-pub fn serve(
+/// [`Failure::Cartridge`] if the library cannot be opened, [`Failure::Serve`]
+/// if it cannot be presented; what was made is removed then, too.
+pub fn serve(dir: &Path, door: &Door, ready: impl FnOnce(&[Unit])) -> Result<(), Failure> {
+    let root = kernel_target()?;
+    let library = dying::open(root, dir)?;
+    let served = serve_library(root, &library, door, ready);
+    library.settle();
+    Ok(served?)
+}
+
+fn serve_library(
+    root: &Path,
     library: &Library,
     door: &Door,
     ready: impl FnOnce(&[Unit]),
 ) -> Result<(), ServeError> {
-    let root = kernel_target()?;
     // The changer, then the drives: their places are their numbers.
     let units = library.units();
     let names = Names::of(&serials(units));
@@ -99,13 +111,13 @@ pub fn serve(
     }
     // Before any thread is made, so that the signals go to the one that waits.
     let signals = block_signals()?;
-    target::check_free(root, door, names)?;
     target::give_up_all(root, names);
-    target::close(root, door, names)?;
+    target::close(root, names)?;
     let left = target::remove_backstores(root, names)?;
     if left > 0 {
         log::warn!("removed {left} backstores that a process left behind");
     }
+    target::check_free(root, door, names)?;
     let (sender, ends) = mpsc::channel();
     let mut answering = Answering::default();
     let served =
@@ -114,8 +126,11 @@ pub fn serve(
             ready(units);
             wait(library, &ends)
         });
-    let removed = withdraw(root, door, names, answering);
-    library.settle();
+    if served.is_err() {
+        // A ring that is not answered any more would be waited for.
+        target::give_up_all(root, names);
+    }
+    let removed = withdraw(root, names, answering);
     served.and(removed)
 }
 
@@ -130,12 +145,12 @@ fn present(
     answering: &mut Answering,
 ) -> Result<(), ServeError> {
     let hba = backstore::make_hba(root)?;
+    let config = target::config(door, names);
     let mut seats = Vec::new();
     for (number, path) in paths.iter().enumerate() {
         for (lun, unit) in units.iter().enumerate() {
             let backstore = names.backstore(lun, number);
-            let (folder, ring) =
-                backstore::make_backstore(&hba, &backstore, unit.serial().as_str())?;
+            let (folder, ring) = backstore::make_backstore(&hba, &backstore, &config)?;
             answering.add(ring, unit.clone(), &path.nexus, backstore, ends.clone())?;
             seats.push(Seat {
                 lun,
@@ -149,13 +164,9 @@ fn present(
 
 /// Removes everything, from the initiators' side inwards; the rings are
 /// answered until nobody can send a command any more.
-fn withdraw(
-    root: &Path,
-    door: &Door,
-    names: Names,
-    answering: Answering,
-) -> Result<(), ServeError> {
-    let closed = target::close(root, door, names);
+fn withdraw(root: &Path, names: Names, answering: Answering) -> Result<(), ServeError> {
+    answering.end.hurry.store(true, Ordering::Relaxed);
+    let closed = target::close(root, names);
     answering.stop();
     closed?;
     target::remove_backstores(root, names).map(|_| ())
@@ -164,7 +175,7 @@ fn withdraw(
 /// The threads that answer.
 #[derive(Default)]
 struct Answering {
-    stop: Arc<AtomicBool>,
+    end: Arc<Ending>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -178,11 +189,11 @@ impl Answering {
         ends: Sender<End>,
     ) -> Result<(), ServeError> {
         let nexus = unit.connect(initiator);
-        let stop = Arc::clone(&self.stop);
+        let end = Arc::clone(&self.end);
         let thread = thread::Builder::new()
             .name("lh-vtl-ring".into())
             .spawn(move || {
-                if let Err(source) = answer(&mut ring, &unit, nexus, &stop) {
+                if let Err(source) = answer(&mut ring, &unit, nexus, &end) {
                     // Nobody listens any more when the service ends anyway.
                     let _ = ends.send(End::Ring { backstore, source });
                 }
@@ -196,7 +207,7 @@ impl Answering {
     }
 
     fn stop(self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.end.stop.store(true, Ordering::Relaxed);
         for thread in self.threads {
             if thread.join().is_err() {
                 log::error!("a thread that answers the kernel panicked");
