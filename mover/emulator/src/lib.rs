@@ -1,4 +1,5 @@
-//! An emulated tape drive that obeys the standards, with cartridges in files.
+//! An emulated tape drive that obeys the standards, with cartridges in files;
+//! and a library of such drives, with a changer.
 //!
 //! # What a tape drive is
 //!
@@ -27,17 +28,25 @@
 //!
 //! ```text
 //!   transport::Emulated      a door in this process: CDB in, outcome out
-//!        │                   (others: a socket, TCMU, a simulation)
-//!   drive::Drive ─────────── reservation   who may do what
-//!        │      ├─────────── faults        what goes wrong, by plan
-//!        │      └─────────── clock         how long it takes
-//!   object_buffer            accepted, not yet on the medium
+//!        │   socket::Server   a door for other processes
+//!        │        │
+//!        │   library::Library what lies where, in a folder
+//!        │        ├────────── changer::Changer   moves cartridges
+//!   drive::Drive ─┘                │
+//!        ├───────────────────── spc  who is who, who may do what, what each
+//!        │                           must be told: of every device
+//!        ├─────────── faults         what goes wrong, by plan
+//!        ├─────────── clock          how long it takes
+//!   object_buffer                    accepted, not yet on the medium
 //!        │
 //!   medium::Medium           objects, filemarks, EOD in a sparse file
 //! ```
 //!
 //! - [`drive`] has a file for each command family, and the order in which a
-//!   command passes the checks before it.
+//!   command passes the checks before it; [`changer`] is made likewise.
+//! - [`library`] has the folder, and is what doors serve: [`socket`] for
+//!   processes of the same host (`vtape:unix:PATH#SERIAL`), and `lh-vtl` for
+//!   the kernel.
 //! - [`medium`] has the layout of a cartridge file. A process that is killed
 //!   at any moment leaves a cartridge with exactly what had reached it. A file
 //!   is locked while a drive has it; [`medium::Cartridge`] reads one without a
@@ -54,7 +63,8 @@
 //! | modes, logs, cartridge memory, densities as of LTO-9 | compression is accepted and not done |
 //! | early warning in the last 64th (4 MiB to a quarter), the end behind it | capacity counts 512 bytes an object beside the data |
 //! | without a clock: half of a full buffer moves at a time | a buffer that is not full waits until it is asked for |
-//! | with a clock: rates, back-hitches, wraps of LTO-9 | what the tape did is reckoned when the next command comes |
+//! | with a clock: rates, back-hitches, wraps of LTO-9 | what the tape did is reckoned when the next command or [`library::Ticker`] comes |
+//! | a changer with mail slots, barcodes, drives by serial | one transport, which never fails half way |
 //!
 //! Blocks are 1 byte to 8 MiB long. `media=discard` keeps positions and drops
 //! the data of blocks above 16 KiB: reading one is an unrecovered read error.

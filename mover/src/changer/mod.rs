@@ -33,6 +33,8 @@ mod intent;
 mod inventory;
 mod motion;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub use error::{ChangerError, Trouble};
 pub use intent::Intent;

@@ -57,7 +57,12 @@ impl Changer {
                 }
                 Found::AtSource => {
                     self.forget();
-                    return Err(self.told(DURING, verdict, &outcome));
+                    return Err(if done {
+                        let what = "the changer says that it is done, and has moved nothing";
+                        self.fail(DURING, Trouble::Astray(what.into()))
+                    } else {
+                        self.told(DURING, verdict, &outcome)
+                    });
                 }
                 Found::Elsewhere(place) => return Err(self.fail(DURING, astray(&intent, &place))),
             }

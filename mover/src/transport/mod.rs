@@ -2,7 +2,10 @@
 //!
 //! Every place that takes a drive takes a name; this is where names become
 //! [`Transport`]s. An emulated drive is `vtape:FILE`, with options behind a
-//! `?` (see [`longhaul_emulator::url`]).
+//! `?` (see [`longhaul_emulator::url`]); a device of a library that another
+//! process serves is `vtape:unix:PATH#SERIAL` ([`longhaul_emulator::socket`]).
+
+mod served;
 
 use longhaul_emulator::transport::Emulated;
 use longhaul_emulator::url::{SCHEME, Url};
@@ -42,6 +45,9 @@ pub fn parse(name: &str) -> Result<Url, OpenError> {
 /// # Errors
 /// [`OpenError`] by its kind: no such drive, in use, damaged.
 pub fn open(name: &str) -> Result<Box<dyn Transport>, OpenError> {
+    if served::is_name(name) {
+        return served::open(name);
+    }
     match Emulated::open(&parse(name)?) {
         Ok(emulated) => Ok(Box::new(emulated)),
         Err(error) => Err(from_emulator(error)),
@@ -51,13 +57,7 @@ pub fn open(name: &str) -> Result<Box<dyn Transport>, OpenError> {
 /// The name of the logical unit with this serial number that is reached in the
 /// same way as the one called `name`.
 pub fn beside(name: &str, serial: &str) -> String {
-    match name.strip_prefix(SCHEME) {
-        Some(served) => {
-            let path = served.split_once('#').map_or(served, |(path, _)| path);
-            format!("{SCHEME}{path}#{serial}")
-        }
-        None => serial.to_owned(),
-    }
+    served::beside(name, serial).unwrap_or_else(|| serial.to_owned())
 }
 
 /// Makes a blank cartridge, if there is none under this name.
@@ -65,6 +65,9 @@ pub fn beside(name: &str, serial: &str) -> String {
 /// # Errors
 /// As [`open`].
 pub fn create_if_missing(name: &str) -> Result<bool, OpenError> {
+    if served::is_name(name) {
+        return Ok(false);
+    }
     let url = parse(name)?;
     if url.path.exists() {
         return Ok(false);

@@ -5,14 +5,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use longhaul_emulator::library::Unit;
+use longhaul_emulator::clock::ClockMode;
+use longhaul_emulator::library::{Library, Plan, Unit};
+use longhaul_emulator::size::parse_size;
+use longhaul_emulator::url::Media;
 use longhaul_tools::vtl::serve::{self, Door, DoorArguments};
 use longhaul_tools::vtl::{self, CartridgeInfo, Failure};
 
-/// The virtual tape library: serves one, and looks at its cartridges.
+/// The virtual tape library: makes and serves one, and looks at its cartridges.
 ///
-/// Exit codes: 0 done; 2 usage; 3 the cartridge cannot be read; 4 refused, to
-/// protect data; 5 held by another process; 7 the target needs an operator.
+/// Exit codes: 0 done; 2 usage; 3 the cartridge or library cannot be read;
+/// 4 refused, to protect data; 5 held by another process; 7 the target needs
+/// an operator.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -22,6 +26,35 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Make a library in a folder, with blank cartridges LH0001L9, LH0002L9, ...
+    /// in its first slots.
+    Create {
+        /// The library's folder.
+        dir: PathBuf,
+        /// Tape drives, 1 to 64.
+        #[arg(long, default_value_t = 2)]
+        drives: u16,
+        /// Storage slots, 1 to 4096.
+        #[arg(long, default_value_t = 20)]
+        slots: u16,
+        /// Cartridges, as many as there are slots at most.
+        #[arg(long, default_value_t = 10)]
+        cartridges: u16,
+        /// Mail slots, up to 64.
+        #[arg(long, default_value_t = 1)]
+        mail_slots: u16,
+        /// Bytes until the end of each medium, such as 64MiB or 18TB.
+        #[arg(long, value_name = "SIZE", default_value = "18TB", value_parser = parse_size)]
+        capacity: u64,
+        /// Whether cartridges keep data: keep or discard (only positions, and
+        /// blocks of at most 16 KiB).
+        #[arg(long, default_value = "keep", value_parser = parse_media)]
+        media: Media,
+        /// Whose time drives and changer keep: none, real (as long as an LTO-9
+        /// drive takes) or simulated.
+        #[arg(long, default_value_t = ClockMode::None)]
+        clock: ClockMode,
+    },
     /// Write each tape file of a cartridge as a plain file: 000, 001, ...
     ///
     /// Tape file 000 is the volume's label; then each backup set is a pax
@@ -45,6 +78,10 @@ enum Command {
     Serve {
         /// The library's folder.
         dir: PathBuf,
+        /// Serve programs of this host on a socket instead, without the kernel:
+        /// the devices are vtape:unix:PATH#SERIAL then. See docs/library.md.
+        #[arg(long, value_name = "PATH", conflicts_with_all = ["iscsi", "fc", "initiator"])]
+        socket: Option<PathBuf>,
         #[command(flatten)]
         door: DoorArguments,
     },
@@ -61,12 +98,38 @@ enum Command {
 fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
     let done = match Arguments::parse().command {
+        Command::Create {
+            dir,
+            drives,
+            slots,
+            cartridges,
+            mail_slots,
+            capacity,
+            media,
+            clock,
+        } => {
+            let plan = Plan {
+                drives,
+                slots,
+                mail_slots,
+                cartridges,
+                capacity,
+                media,
+                clock,
+            };
+            Library::create(&dir, &plan).map_err(Failure::from)
+        }
         Command::Export {
             cartridge,
             to,
             json,
         } => export(&cartridge, &to, json),
-        Command::Serve { dir, door } => match door.door() {
+        Command::Serve {
+            dir,
+            socket: Some(socket),
+            ..
+        } => serve_on_socket(&dir, &socket),
+        Command::Serve { dir, door, .. } => match door.door() {
             Ok(door) => present(&dir, &door),
             Err(what) => Arguments::command()
                 .error(clap::error::ErrorKind::ValueValidation, what)
@@ -82,6 +145,28 @@ fn main() -> ExitCode {
             ExitCode::from(code)
         }
     }
+}
+
+fn parse_media(text: &str) -> Result<Media, String> {
+    match text {
+        "keep" => Ok(Media::Keep),
+        "discard" => Ok(Media::Discard),
+        _ => Err(format!("{text:?} is not keep or discard")),
+    }
+}
+
+fn serve_on_socket(dir: &Path, socket: &Path) -> Result<(), Failure> {
+    vtl::serve_on_socket(dir, socket, |units| {
+        for (unit, address) in units {
+            let kind = if unit.is_changer() {
+                "changer"
+            } else {
+                "drive"
+            };
+            println!("{kind:<8} {address}");
+        }
+        println!("ready");
+    })
 }
 
 fn present(dir: &Path, door: &Door) -> Result<(), Failure> {

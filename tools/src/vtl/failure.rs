@@ -11,7 +11,7 @@ use super::serve::ServeError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
-    /// The cartridge could not be opened.
+    /// The cartridge or library could not be opened or made.
     #[error(transparent)]
     Cartridge(#[from] longhaul_emulator::Error),
     /// A file that would be written is there already.
@@ -49,6 +49,8 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Failure::Cartridge(longhaul_emulator::Error::Held { .. }) => 5,
+            Failure::Cartridge(longhaul_emulator::Error::Exists { .. }) => 4,
+            Failure::Cartridge(longhaul_emulator::Error::Impossible { .. }) => 2,
             Failure::Cartridge(_) | Failure::Object { .. } => 3,
             Failure::Exists { .. } => 4,
             Failure::Target { .. } => 7,

@@ -22,6 +22,7 @@ mod operator;
 mod plan;
 pub(crate) mod state;
 mod store;
+mod ticker;
 mod unit;
 
 use std::path::Path;
@@ -30,6 +31,7 @@ use std::sync::{Arc, Mutex};
 pub use plan::Plan;
 pub use state::{CARTRIDGES_MAX, DRIVES_MAX, MAIL_SLOTS_MAX, SLOTS_MAX};
 pub(crate) use store::{Kept, Store};
+pub use ticker::Ticker;
 pub use unit::Unit;
 pub(crate) use unit::lock;
 
@@ -102,8 +104,8 @@ impl Library {
         &self.units
     }
 
-    /// Time passes: each drive does what is due ([`Drive::tick`]). Whoever
-    /// serves the library calls this some times a second.
+    /// Time passes: each drive does what is due ([`Drive::tick`]). A [`Ticker`]
+    /// calls this while the library is served.
     pub fn tick(&self) {
         for drive in &self.drives {
             lock(drive).tick();

@@ -21,9 +21,23 @@ pub struct Address {
     pub initiator: Option<String>,
 }
 
+impl Address {
+    /// Another device of the same library, as the same initiator.
+    pub fn beside(&self, serial: &str) -> Address {
+        Address {
+            serial: serial.to_owned(),
+            ..self.clone()
+        }
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{SCHEME}{}#{}", self.socket.display(), self.serial)
+        write!(f, "{SCHEME}{}#{}", self.socket.display(), self.serial)?;
+        match &self.initiator {
+            Some(initiator) => write!(f, "?initiator={initiator}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -84,7 +98,10 @@ mod tests {
         assert_eq!(address.socket, PathBuf::from("/run/a#b?c"));
         assert_eq!(address.serial, "VT-1");
         assert_eq!(address.initiator.as_deref(), Some("n1"));
-        assert_eq!(address.to_string(), "vtape:unix:/run/a#b?c#VT-1");
+        assert_eq!(
+            address.to_string(),
+            "vtape:unix:/run/a#b?c#VT-1?initiator=n1"
+        );
         let plain: Address = "vtape:unix:lib.sock#VT1".parse().expect("valid");
         assert_eq!(plain.initiator, None);
     }

@@ -1,5 +1,4 @@
-//! The server: a thread a connection, at most so many, and one that lets the
-//! drives' time pass.
+//! The server: a thread a connection, at most so many.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +14,7 @@ use std::time::Duration;
 
 use super::wire::{Answer, CommandBytes, CommandHead, Hello, Welcome, wrong};
 use crate::error::Error;
-use crate::library::{Library, Unit, lock};
+use crate::library::{Library, Ticker, Unit, lock};
 
 /// Most connections at a time.
 pub const CONNECTIONS_MAX: usize = 64;
@@ -25,20 +24,19 @@ pub const CONNECTIONS_MAX: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a client waits for the path that another process had.
 const HANDOVER: Duration = Duration::from_secs(1);
-/// How often the drives' time passes.
-const TICK: Duration = Duration::from_millis(250);
 
 /// A library that is served on a socket.
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<Shared>,
     socket: PathBuf,
-    threads: Vec<JoinHandle<()>>,
+    accepting: Option<JoinHandle<()>>,
+    _ticker: Ticker,
 }
 
 #[derive(Debug)]
 struct Shared {
-    library: Library,
+    library: Arc<Library>,
     stopping: AtomicBool,
     connections: Mutex<Connections>,
     /// A connection has ended.
@@ -73,30 +71,26 @@ impl Server {
     /// # Errors
     /// [`Error::Held`] if somebody listens, [`Error::Exists`] if something
     /// else than a socket is there, [`Error::Io`].
-    pub fn start(library: Library, socket: &Path) -> Result<Server, Error> {
+    pub fn start(library: Arc<Library>, socket: &Path) -> Result<Server, Error> {
         let listener = listen(socket)?;
+        let ticker = Ticker::start(Arc::clone(&library))?;
         let shared = Arc::new(Shared {
             library,
             stopping: AtomicBool::new(false),
             connections: Mutex::default(),
             ended: Condvar::new(),
         });
-        let mut server = Server {
-            shared: Arc::clone(&shared),
+        let theirs = Arc::clone(&shared);
+        let accepting = thread::Builder::new()
+            .name("lh-accept".to_owned())
+            .spawn(move || accept(&theirs, &listener))
+            .map_err(|error| Error::io(socket, "start a thread for it", error))?;
+        Ok(Server {
+            shared,
             socket: socket.to_owned(),
-            threads: Vec::new(),
-        };
-        let accepting = Arc::clone(&shared);
-        server.spawn("lh-accept", move || accept(&accepting, &listener))?;
-        server.spawn("lh-tick", move || tick(&shared))?;
-        Ok(server)
-    }
-
-    fn spawn(&mut self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
-        let spawned = thread::Builder::new().name(name.to_owned()).spawn(work);
-        let thread = spawned.map_err(|e| Error::io(&self.socket, "start a thread for it", e))?;
-        self.threads.push(thread);
-        Ok(())
+            accepting: Some(accepting),
+            _ticker: ticker,
+        })
     }
 
     /// The library that is served.
@@ -113,14 +107,11 @@ impl Drop for Server {
         for connection in lock(&self.shared.connections).open.values() {
             let _ = connection.stream.shutdown(Shutdown::Both);
         }
-        // Wakes the accepting thread, which then sees that it shall stop.
+        // Wakes the accepting thread, which then sees that it shall stop. If the
+        // socket was taken away, nobody can.
         let woken = UnixStream::connect(&self.socket).is_ok();
-        for thread in self.threads.drain(..) {
-            thread.thread().unpark();
-            // If the socket was taken away, nobody can wake that one.
-            if woken || thread.thread().name() != Some("lh-accept") {
-                let _ = thread.join();
-            }
+        if let Some(accepting) = self.accepting.take().filter(|_| woken) {
+            let _ = accepting.join();
         }
         let mut connections = lock(&self.shared.connections);
         while !connections.open.is_empty() {
@@ -168,13 +159,6 @@ fn listen(socket: &Path) -> Result<UnixListener, Error> {
             path: socket.to_owned(),
             pid: None,
         }),
-    }
-}
-
-fn tick(shared: &Shared) {
-    while !shared.stopping.load(Ordering::SeqCst) {
-        shared.library.tick();
-        thread::park_timeout(TICK);
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use longhaul_emulator::socket::{Address, CONNECTIONS_MAX, ConnectError, Remote, Server};
@@ -43,6 +44,7 @@ impl Served {
 
     fn with(dir: TempDir, library: Library) -> Served {
         let serials: Vec<String> = library.units().iter().map(|unit| unit.serial()).collect();
+        let library = Arc::new(library);
         let server = Server::start(library, &dir.path().join("sock")).expect("it listens");
         Served {
             server: Some(server),
@@ -108,10 +110,7 @@ fn read_block(remote: &mut Remote, len: usize) -> (Outcome, Vec<u8>) {
 fn blocks_go_out_and_back() {
     let served = Served::new();
     let mut drive = served.drive("a");
-    assert_eq!(
-        drive.name(),
-        format!("vtape:unix:{}#{}", served.socket().display(), served.drive)
-    );
+    assert_eq!(drive.name(), served.address(&served.drive, "a").to_string());
     let block: Vec<u8> = (0..700_000_u32).map(|n| n as u8).collect();
     assert_eq!(write_block(&mut drive, &block), Outcome::good());
     assert_eq!(run(&mut drive, &[0x10, 0, 0, 0, 1, 0]), Outcome::good());
@@ -394,7 +393,7 @@ fn a_socket_is_replaced_only_if_nobody_listens() {
     let library = |name: &str| {
         let lib = other.path().join(name);
         Library::create(&lib, &plan()).expect("a library");
-        Library::open(&lib).expect("it opens")
+        Arc::new(Library::open(&lib).expect("it opens"))
     };
     let error = Server::start(library("a"), &served.socket()).expect_err("somebody listens");
     assert!(matches!(error, Error::Held { .. }), "{error}");

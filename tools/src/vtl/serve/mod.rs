@@ -44,11 +44,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
-use longhaul_emulator::library::{Library, Unit};
+use longhaul_emulator::library::{Ticker, Unit};
 use longhaul_ffi::tcmu::{Ring, RingError};
 use nix::sys::signal::{SigSet, Signal};
 
@@ -62,8 +61,6 @@ use target::Seat;
 
 /// Most backstores, each of which has a thread.
 pub const SEATS_MAX: usize = 64;
-/// How often the drives' time passes.
-const TICK: Duration = Duration::from_millis(250);
 
 /// Why the service ends.
 enum End {
@@ -86,20 +83,24 @@ enum End {
 /// if it cannot be presented; what was made is removed then, too.
 pub fn serve(dir: &Path, door: &Door, ready: impl FnOnce(&[Unit])) -> Result<(), Failure> {
     let root = kernel_target()?;
-    let library = dying::open(root, dir)?;
-    let served = serve_library(root, &library, door, ready);
+    // Before any thread is made, so that the signals go to the one that waits.
+    let signals = block_signals()?;
+    let library = Arc::new(dying::open(root, dir)?);
+    let ticker = Ticker::start(Arc::clone(&library))?;
+    let served = serve_units(root, library.units(), door, signals, ready);
+    drop(ticker);
     library.settle();
     Ok(served?)
 }
 
-fn serve_library(
+fn serve_units(
     root: &Path,
-    library: &Library,
+    units: &[Unit],
     door: &Door,
+    signals: SigSet,
     ready: impl FnOnce(&[Unit]),
 ) -> Result<(), ServeError> {
     // The changer, then the drives: their places are their numbers.
-    let units = library.units();
     let names = Names::of(&serials(units));
     let paths = door.paths(&host_name());
     let count = units.len() * paths.len();
@@ -109,8 +110,6 @@ fn serve_library(
             most: SEATS_MAX,
         });
     }
-    // Before any thread is made, so that the signals go to the one that waits.
-    let signals = block_signals()?;
     target::give_up_all(root, names);
     target::close(root, names)?;
     let left = target::remove_backstores(root, names)?;
@@ -124,7 +123,7 @@ fn serve_library(
         present(root, door, names, units, &paths, &sender, &mut answering).and_then(|()| {
             wait_for_signals(signals, &sender)?;
             ready(units);
-            wait(library, &ends)
+            wait(&ends)
         });
     if served.is_err() {
         // A ring that is not answered any more would be waited for.
@@ -216,21 +215,15 @@ impl Answering {
     }
 }
 
-/// Lets the drives' time pass until the service ends.
-fn wait(library: &Library, ends: &Receiver<End>) -> Result<(), ServeError> {
-    loop {
-        match ends.recv_timeout(TICK) {
-            Err(RecvTimeoutError::Timeout) => library.tick(),
-            Ok(End::Ring { backstore, source }) => {
-                return Err(ServeError::Ring { backstore, source });
-            }
-            Ok(End::Signal(signal)) => {
-                log::info!("{signal}: the library is withdrawn");
-                return Ok(());
-            }
-            // The sender lives as long as this.
-            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+fn wait(ends: &Receiver<End>) -> Result<(), ServeError> {
+    match ends.recv() {
+        Ok(End::Ring { backstore, source }) => Err(ServeError::Ring { backstore, source }),
+        Ok(End::Signal(signal)) => {
+            log::info!("{signal}: the library is withdrawn");
+            Ok(())
         }
+        // The caller holds a sender.
+        Err(_) => Ok(()),
     }
 }
 

@@ -1,0 +1,203 @@
+//! The real programs at a library that `lh-vtl` serves on a socket: the changer
+//! brings volumes, a mover dies and the drive does not, two initiators.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use longhaul_hwtests::compare::expect_equal;
+use longhaul_hwtests::program::{Finished, ours, run, run_ours};
+use longhaul_hwtests::scratch::Scratch;
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A served library. It is killed with the value, if it was not ended before.
+struct Served {
+    process: Child,
+    changer: String,
+    drives: Vec<String>,
+}
+
+impl Served {
+    fn start(scratch: &Scratch) -> Result<Served> {
+        let mut process = Command::new(ours("lh-vtl")?)
+            .arg("serve")
+            .arg(scratch.join("lib"))
+            .arg("--socket")
+            .arg(scratch.join("sock"))
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let stdout = process.stdout.take().context("a pipe")?;
+        let mut served = Served {
+            process,
+            changer: String::new(),
+            drives: Vec::new(),
+        };
+        for line in BufReader::new(stdout).lines() {
+            let line = line?;
+            match line.split_once(char::is_whitespace) {
+                Some(("changer", name)) => served.changer = name.trim().to_owned(),
+                Some(("drive", name)) => served.drives.push(name.trim().to_owned()),
+                _ if line == "ready" => return Ok(served),
+                _ => {}
+            }
+        }
+        anyhow::bail!("lh-vtl ended before it was ready")
+    }
+
+    /// Ends it in order.
+    fn stop(mut self) -> Result<()> {
+        kill_process(Pid::from_child(&self.process), Signal::TERM)?;
+        let status = self.process.wait()?;
+        ensure!(status.success(), "lh-vtl ended with {status}");
+        Ok(())
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn create(scratch: &Scratch) -> Result<()> {
+    let lib = scratch.join("lib");
+    let sizes = ["--slots", "4", "--cartridges", "3", "--capacity", "256MiB"];
+    let args = [OsStr::new("create"), lib.as_os_str()];
+    run_ours("lh-vtl", args.into_iter().chain(sizes.map(OsStr::new)))?.expect_success()?;
+    Ok(())
+}
+
+/// A source of so many bytes that do not compress.
+fn source(scratch: &Scratch, name: &str, mib: usize) -> Result<PathBuf> {
+    let folder = scratch.join(name);
+    fs::create_dir(&folder)?;
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    for number in 0..mib {
+        let mut bytes = Vec::with_capacity(1 << 20);
+        while bytes.len() < 1 << 20 {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            bytes.extend(state.to_le_bytes());
+        }
+        fs::write(folder.join(format!("{number:03}")), bytes)?;
+    }
+    Ok(folder)
+}
+
+fn tapelib(scratch: &Scratch, served: &Served, args: &[&str]) -> Result<Finished> {
+    let mut command = Command::new(ours("lh-tapelib")?);
+    command.args(["--library", &served.changer]).arg("--state");
+    run(command.arg(scratch.join("state")).args(args))
+}
+
+fn mover(scratch: &Scratch, drive: &str, command: &str) -> Result<Command> {
+    let mut mover = Command::new(ours("lh-mover")?);
+    mover.arg(command).args(["--drive", drive]);
+    mover.arg("--catalog").arg(scratch.join("catalog"));
+    Ok(mover)
+}
+
+/// Labels the volume that the changer brings to the first drive.
+fn labelled(scratch: &Scratch, served: &Served) -> Result<()> {
+    let serial = served.drives[0].rsplit('#').next().context("a serial")?;
+    tapelib(scratch, served, &["load", "LH0002", "--drive", serial])?.expect_success()?;
+    let drive = &served.drives[0];
+    let label = run(&mut mover(scratch, drive, "label")?)?.expect_success()?;
+    ensure!(label.text().contains("LH0002"), "{label}");
+    Ok(())
+}
+
+fn restored(scratch: &Scratch, drive: &str, source: &Path) -> Result<()> {
+    let to = scratch.join("restored");
+    run(mover(scratch, drive, "restore")?.arg("--to").arg(&to))?.expect_success()?;
+    let below = to.join(source.strip_prefix("/").context("an absolute path")?);
+    expect_equal(source, &below)
+}
+
+#[test]
+fn a_backup_goes_through_the_socket_and_comes_back() -> Result<()> {
+    let scratch = Scratch::new()?;
+    create(&scratch)?;
+    let served = Served::start(&scratch)?;
+    labelled(&scratch, &served)?;
+    let source = source(&scratch, "source", 20)?;
+    let drive = &served.drives[0];
+    run(mover(&scratch, drive, "backup")?.arg(&source))?.expect_success()?;
+    // The cartridge goes to its slot, the library is stopped and started again,
+    // and the other drive reads the cartridge.
+    tapelib(&scratch, &served, &["unload", "LH0002"])?.expect_success()?;
+    served.stop()?;
+    let served = Served::start(&scratch)?;
+    let serial = served.drives[1].rsplit('#').next().context("a serial")?;
+    tapelib(&scratch, &served, &["load", "LH0002", "--drive", serial])?.expect_success()?;
+    restored(&scratch, &served.drives[1], &source)?;
+    served.stop()
+}
+
+#[test]
+fn a_drive_outlives_a_mover_that_is_killed() -> Result<()> {
+    let scratch = Scratch::new()?;
+    create(&scratch)?;
+    let lib = scratch.join("lib");
+    // One write hangs, so the mover is surely in the middle when it is killed.
+    let hang = "[[fault]]\nopcode = \"WRITE(6)\"\nnth = 50\nexecuted = true\nhang = \"5min\"\n";
+    fs::write(lib.join("hang.toml"), hang)?;
+    let text = fs::read_to_string(lib.join("library.toml"))?;
+    let with = text.replacen("[[drives]]\n", "[[drives]]\nfaults = \"hang.toml\"\n", 1);
+    fs::write(lib.join("library.toml"), with)?;
+    let served = Served::start(&scratch)?;
+    labelled(&scratch, &served)?;
+    let source = source(&scratch, "source", 40)?;
+    let drive = &served.drives[0];
+    let mut dying = mover(&scratch, drive, "backup")?
+        .arg(&source)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    thread::sleep(Duration::from_secs(2));
+    ensure!(dying.try_wait()?.is_none(), "the mover is in the middle");
+    // Another process of this host is told who has the drive.
+    let second = run(mover(&scratch, drive, "backup")?.arg(&source))?.expect_code(5)?;
+    let pid = dying.id().to_string();
+    ensure!(second.words().contains(&pid), "process {pid}: {second}");
+    dying.kill()?;
+    dying.wait()?;
+    // Another host is kept out by the dead one's reservation.
+    let other = format!("{drive}?initiator=another-host");
+    run(mover(&scratch, &other, "backup")?.arg(&source))?.expect_code(5)?;
+    // Its successor on the same host sees an unfinished set, and is not kept out.
+    run(mover(&scratch, drive, "backup")?.arg(&source))?.expect_code(6)?;
+    let closed = run(&mut mover(&scratch, drive, "close")?)?;
+    ensure!(matches!(closed.code(), Some(0 | 1)), "{closed}");
+    run(mover(&scratch, drive, "backup")?.arg(&source))?.expect_success()?;
+    restored(&scratch, drive, &source)?;
+    served.stop()
+}
+
+#[test]
+fn a_library_is_served_by_one_process() -> Result<()> {
+    let scratch = Scratch::new()?;
+    create(&scratch)?;
+    let served = Served::start(&scratch)?;
+    let (lib, other) = (scratch.join("lib"), scratch.join("other"));
+    let args = [
+        OsStr::new("serve"),
+        lib.as_os_str(),
+        OsStr::new("--socket"),
+        other.as_os_str(),
+    ];
+    let second = run_ours("lh-vtl", args)?.expect_code(5)?;
+    let pid = served.process.id().to_string();
+    ensure!(second.words().contains(&pid), "process {pid}: {second}");
+    drop(served);
+    // It was killed, and so left its socket behind.
+    Served::start(&scratch)?.stop()
+}
