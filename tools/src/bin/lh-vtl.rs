@@ -170,8 +170,7 @@ fn serve_on_socket(dir: &Path, socket: &Path) -> Result<(), Failure> {
 }
 
 fn present(dir: &Path, door: &Door) -> Result<(), Failure> {
-    let library = Library::open(dir)?;
-    serve::serve(&library, door, |units| {
+    serve::serve(dir, door, |units| {
         for (lun, unit) in units.iter().enumerate() {
             let kind = match unit {
                 Unit::Changer(_) => "changer",
@@ -180,8 +179,7 @@ fn present(dir: &Path, door: &Door) -> Result<(), Failure> {
             println!("LUN {lun}: {kind} {}", unit.serial());
         }
         println!("ready");
-    })?;
-    Ok(())
+    })
 }
 
 fn export(cartridge: &Path, to: &Path, json: bool) -> Result<(), Failure> {

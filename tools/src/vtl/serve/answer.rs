@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use longhaul_emulator::library::Unit;
 use longhaul_emulator::{Nexus, Response};
@@ -11,8 +11,17 @@ use longhaul_scsi::spc::opcode as spc;
 use longhaul_scsi::ssc::opcode as ssc;
 use longhaul_scsi::status::Status;
 
-/// How long a thread goes without asking whether it shall stop.
+/// How long a thread goes without asking whether the end is near.
 const PATIENCE: Duration = Duration::from_millis(100);
+
+/// How the threads that answer are told that the end is near.
+#[derive(Debug, Default)]
+pub(super) struct Ending {
+    /// What a drive's clock says is not waited for any more.
+    pub hurry: AtomicBool,
+    /// Nobody can send a command any more.
+    pub stop: AtomicBool,
+}
 
 /// Answers one initiator's commands on one path until told to stop.
 ///
@@ -25,13 +34,13 @@ pub(super) fn answer(
     ring: &mut Ring,
     unit: &Unit,
     nexus: Nexus,
-    stop: &AtomicBool,
+    end: &Ending,
 ) -> Result<(), RingError> {
     let mut buffer = Vec::new();
-    while !stop.load(Ordering::Relaxed) {
+    while !end.stop.load(Ordering::Relaxed) {
         while let Some(entry) = ring.take()? {
             match entry {
-                Entry::Command(command) => carry_out(command, unit, nexus, &mut buffer)?,
+                Entry::Command(command) => carry_out(command, unit, nexus, end, &mut buffer)?,
                 Entry::TaskManagement(TaskManagement::LogicalUnitReset) => unit.reset(),
                 // Commands are carried out one by one: there is none to abort.
                 Entry::TaskManagement(TaskManagement::Other(_)) => {}
@@ -46,6 +55,7 @@ fn carry_out(
     command: Command<'_>,
     unit: &Unit,
     nexus: Nexus,
+    end: &Ending,
     buffer: &mut Vec<u8>,
 ) -> Result<(), RingError> {
     let bytes = command.data_bytes();
@@ -64,7 +74,10 @@ fn carry_out(
         unit.execute(nexus, command.cdb(), &[], data)
     };
     // Others may use the unit meanwhile.
-    thread::sleep(response.took);
+    let due = Instant::now() + response.took;
+    while !end.hurry.load(Ordering::Relaxed) && Instant::now() < due {
+        thread::sleep(due.saturating_duration_since(Instant::now()).min(PATIENCE));
+    }
     let sense = response.sense.as_ref().map(|sense| sense.encode_fixed());
     let sense = sense.as_ref().map_or(&[][..], |sense| sense);
     let read = (!sends).then(|| &data[..response.transferred.min(bytes)]);

@@ -34,7 +34,7 @@ pub(super) fn make_hba(target: &Path) -> Result<PathBuf, ServeError> {
     Ok(hba)
 }
 
-/// Makes a backstore and maps its ring. `config` is what the kernel shows
+/// Makes a backstore and maps its ring. `config` is kept by the kernel
 /// beside its name.
 pub(super) fn make_backstore(
     hba: &Path,
@@ -46,7 +46,7 @@ pub(super) fn make_backstore(
     for value in [
         // Nobody has to confirm by netlink that the device is there.
         "nl_reply_supported=-1".to_owned(),
-        format!("dev_config=longhaul/{config}"),
+        format!("dev_config={config}"),
         // A tape has no size; the kernel wants one.
         "dev_size=1048576".to_owned(),
         format!("hw_max_sectors={HW_MAX_SECTORS}"),
@@ -99,12 +99,17 @@ fn find_uio(prefix: &str) -> Option<(PathBuf, usize)> {
     Some((Path::new("/dev").join(name(&uio)), size))
 }
 
-/// Ends all commands of a backstore whose process is gone, with an error to
-/// the initiators, so that nothing waits for it any more.
+/// Ends the commands that wait in a backstore, with CHECK CONDITION.
+pub(super) fn end_commands(backstore: &Path) -> Result<(), ServeError> {
+    // 1 would be BUSY, and the initiator would try again.
+    set(backstore, "action/reset_ring", "2")
+}
+
+/// Ends the commands of a backstore whose process is gone, and lets no others
+/// in, so that nothing waits for it any more.
 pub(super) fn give_up(backstore: &Path) -> Result<(), ServeError> {
-    // Commands that come now fail at once instead of waiting for room.
+    // Commands that come now are BUSY at once instead of waiting for room.
     set(backstore, "attrib/qfull_time_out", "0")?;
     set(backstore, "action/block_dev", "1")?;
-    // 2: with CHECK CONDITION; 1 would be BUSY, and retried.
-    set(backstore, "action/reset_ring", "2")
+    end_commands(backstore)
 }

@@ -28,12 +28,14 @@
 //! - `backstore`: the kernel's end of a ring
 //! - `target`: what initiators see, made and removed
 //! - `answer`: commands out of a ring, and answers back
+//! - `dying`: a process that was killed in the middle of step 3
 
 mod answer;
 mod arguments;
 mod backstore;
 mod configfs;
 mod door;
+mod dying;
 mod error;
 mod names;
 mod target;
@@ -41,16 +43,16 @@ mod target;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
-use longhaul_emulator::library::{Library, Unit};
+use longhaul_emulator::library::{Ticker, Unit};
 use longhaul_ffi::tcmu::{Ring, RingError};
 use nix::sys::signal::{SigSet, Signal};
 
-use answer::answer;
+use super::Failure;
+use answer::{Ending, answer};
 pub use arguments::DoorArguments;
 pub use door::{Door, parse_iscsi_name, parse_portal, parse_wwpn};
 pub use error::ServeError;
@@ -59,8 +61,6 @@ use target::Seat;
 
 /// Most backstores, each of which has a thread.
 pub const SEATS_MAX: usize = 64;
-/// How often the drives' time passes.
-const TICK: Duration = Duration::from_millis(250);
 
 /// Why the service ends.
 enum End {
@@ -71,7 +71,7 @@ enum End {
     },
 }
 
-/// Presents a library behind `door` until SIGTERM or SIGINT, and removes
+/// Presents the library of a folder behind `door` until SIGTERM or SIGINT, and removes
 /// everything again. `ready` is called once initiators can use it, with the
 /// logical units in the order of their numbers.
 ///
@@ -79,15 +79,28 @@ enum End {
 /// under its names belongs to a process that is gone.
 ///
 /// # Errors
-/// [`ServeError`]. What was made is removed then, too.
-pub fn serve(
-    library: &Library,
+/// [`Failure::Cartridge`] if the library cannot be opened, [`Failure::Serve`]
+/// if it cannot be presented; what was made is removed then, too.
+pub fn serve(dir: &Path, door: &Door, ready: impl FnOnce(&[Unit])) -> Result<(), Failure> {
+    let root = kernel_target()?;
+    // Before any thread is made, so that the signals go to the one that waits.
+    let signals = block_signals()?;
+    let library = Arc::new(dying::open(root, dir)?);
+    let ticker = Ticker::start(Arc::clone(&library))?;
+    let served = serve_units(root, library.units(), door, signals, ready);
+    drop(ticker);
+    library.settle();
+    Ok(served?)
+}
+
+fn serve_units(
+    root: &Path,
+    units: &[Unit],
     door: &Door,
+    signals: SigSet,
     ready: impl FnOnce(&[Unit]),
 ) -> Result<(), ServeError> {
-    let root = kernel_target()?;
     // The changer, then the drives: their places are their numbers.
-    let units = library.units();
     let names = Names::of(&serials(units));
     let paths = door.paths(&host_name());
     let count = units.len() * paths.len();
@@ -97,25 +110,26 @@ pub fn serve(
             most: SEATS_MAX,
         });
     }
-    // Before any thread is made, so that the signals go to the one that waits.
-    let signals = block_signals()?;
-    target::check_free(root, door, names)?;
     target::give_up_all(root, names);
-    target::close(root, door, names)?;
+    target::close(root, names)?;
     let left = target::remove_backstores(root, names)?;
     if left > 0 {
         log::warn!("removed {left} backstores that a process left behind");
     }
+    target::check_free(root, door, names)?;
     let (sender, ends) = mpsc::channel();
     let mut answering = Answering::default();
     let served =
         present(root, door, names, units, &paths, &sender, &mut answering).and_then(|()| {
             wait_for_signals(signals, &sender)?;
             ready(units);
-            wait(library, &ends)
+            wait(&ends)
         });
-    let removed = withdraw(root, door, names, answering);
-    library.settle();
+    if served.is_err() {
+        // A ring that is not answered any more would be waited for.
+        target::give_up_all(root, names);
+    }
+    let removed = withdraw(root, names, answering);
     served.and(removed)
 }
 
@@ -130,12 +144,12 @@ fn present(
     answering: &mut Answering,
 ) -> Result<(), ServeError> {
     let hba = backstore::make_hba(root)?;
+    let config = target::config(door, names);
     let mut seats = Vec::new();
     for (number, path) in paths.iter().enumerate() {
         for (lun, unit) in units.iter().enumerate() {
             let backstore = names.backstore(lun, number);
-            let (folder, ring) =
-                backstore::make_backstore(&hba, &backstore, unit.serial().as_str())?;
+            let (folder, ring) = backstore::make_backstore(&hba, &backstore, &config)?;
             answering.add(ring, unit.clone(), &path.nexus, backstore, ends.clone())?;
             seats.push(Seat {
                 lun,
@@ -149,13 +163,9 @@ fn present(
 
 /// Removes everything, from the initiators' side inwards; the rings are
 /// answered until nobody can send a command any more.
-fn withdraw(
-    root: &Path,
-    door: &Door,
-    names: Names,
-    answering: Answering,
-) -> Result<(), ServeError> {
-    let closed = target::close(root, door, names);
+fn withdraw(root: &Path, names: Names, answering: Answering) -> Result<(), ServeError> {
+    answering.end.hurry.store(true, Ordering::Relaxed);
+    let closed = target::close(root, names);
     answering.stop();
     closed?;
     target::remove_backstores(root, names).map(|_| ())
@@ -164,7 +174,7 @@ fn withdraw(
 /// The threads that answer.
 #[derive(Default)]
 struct Answering {
-    stop: Arc<AtomicBool>,
+    end: Arc<Ending>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -178,11 +188,11 @@ impl Answering {
         ends: Sender<End>,
     ) -> Result<(), ServeError> {
         let nexus = unit.connect(initiator);
-        let stop = Arc::clone(&self.stop);
+        let end = Arc::clone(&self.end);
         let thread = thread::Builder::new()
             .name("lh-vtl-ring".into())
             .spawn(move || {
-                if let Err(source) = answer(&mut ring, &unit, nexus, &stop) {
+                if let Err(source) = answer(&mut ring, &unit, nexus, &end) {
                     // Nobody listens any more when the service ends anyway.
                     let _ = ends.send(End::Ring { backstore, source });
                 }
@@ -196,7 +206,7 @@ impl Answering {
     }
 
     fn stop(self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.end.stop.store(true, Ordering::Relaxed);
         for thread in self.threads {
             if thread.join().is_err() {
                 log::error!("a thread that answers the kernel panicked");
@@ -205,21 +215,15 @@ impl Answering {
     }
 }
 
-/// Lets the drives' time pass until the service ends.
-fn wait(library: &Library, ends: &Receiver<End>) -> Result<(), ServeError> {
-    loop {
-        match ends.recv_timeout(TICK) {
-            Err(RecvTimeoutError::Timeout) => library.tick(),
-            Ok(End::Ring { backstore, source }) => {
-                return Err(ServeError::Ring { backstore, source });
-            }
-            Ok(End::Signal(signal)) => {
-                log::info!("{signal}: the library is withdrawn");
-                return Ok(());
-            }
-            // The sender lives as long as this.
-            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+fn wait(ends: &Receiver<End>) -> Result<(), ServeError> {
+    match ends.recv() {
+        Ok(End::Ring { backstore, source }) => Err(ServeError::Ring { backstore, source }),
+        Ok(End::Signal(signal)) => {
+            log::info!("{signal}: the library is withdrawn");
+            Ok(())
         }
+        // The caller holds a sender.
+        Err(_) => Ok(()),
     }
 }
 

@@ -1,5 +1,8 @@
 //! Names in the kernel's target, made so that each library knows its own.
 
+/// What the names of all libraries' backstores begin with.
+pub(super) const PREFIX: &str = "longhaul-";
+
 /// The names of one library.
 ///
 /// All of them come from one number, which comes from what never changes about
@@ -19,7 +22,12 @@ impl Names {
 
     /// What the name of each backstore begins with.
     pub(super) fn prefix(self) -> String {
-        format!("longhaul-{:016x}-", self.0)
+        format!("{PREFIX}{:016x}-", self.0)
+    }
+
+    /// Whether a backstore of this name is the library's.
+    pub(super) fn owns(self, backstore: &str) -> bool {
+        backstore.starts_with(&self.prefix())
     }
 
     /// Of a logical unit on a path, both counted from 0.

@@ -10,19 +10,31 @@
 //! A group is a path. An initiator sees the library's logical units under
 //! their own numbers L, but each through a backstore of its own.
 
+use std::fs::read_to_string;
 use std::path::{Path, PathBuf};
+use std::process;
 
-use super::backstore::give_up;
+use super::backstore::{end_commands, give_up};
 use super::configfs::{children, link, links, make, make_shared, name, remove, set, unlink_all};
 use super::door::{self, Door};
 use super::error::ServeError;
-use super::names::Names;
+use super::names::{Names, PREFIX};
 
 /// A backstore with its place: which logical unit, for whom.
 pub(super) struct Seat {
     pub lun: usize,
     pub path: door::Path,
     pub backstore: PathBuf,
+}
+
+/// Whether nobody has a target of the door's name: asked before there is a
+/// backstore that says so ([`config`]).
+pub(super) fn check_free(root: &Path, door: &Door, names: Names) -> Result<(), ServeError> {
+    let path = fabric(root, door)?.join(door.target(names));
+    if path.exists() {
+        return Err(ServeError::Taken { path });
+    }
+    Ok(())
 }
 
 /// Presents the seats. Whoever answers them must be at work: the kernel scans
@@ -52,8 +64,15 @@ pub(super) fn open(
             }
             Door::FibreChannel { .. } => {}
         }
-        let here = seats.iter().filter(|seat| seat.path.group == number);
-        for (index, seat) in here.enumerate() {
+        let mut here: Vec<&Seat> = (seats.iter())
+            .filter(|seat| seat.path.group == number)
+            .collect();
+        if *door != Door::Loopback {
+            // The kernel's REPORT LUNS tells the newest first, and initiators
+            // number their devices in that order.
+            here.reverse();
+        }
+        for (index, seat) in here.iter().enumerate() {
             take_seat(&group, door, index, seat)?;
         }
         if let Some(portal) = portal {
@@ -65,12 +84,8 @@ pub(super) fn open(
 }
 
 fn take_seat(group: &Path, door: &Door, index: usize, seat: &Seat) -> Result<(), ServeError> {
-    // The only initiator of a loopback target sees the group's own numbers.
-    let index = if *door == Door::Loopback {
-        seat.lun
-    } else {
-        index
-    };
+    // The only initiator of a loopback target sees the group's own numbers:
+    // there, seats come in the order of the logical units.
     let lun = group.join(format!("lun/lun_{index}"));
     make(&lun)?;
     link(&seat.backstore, &lun, "port")?;
@@ -99,51 +114,78 @@ fn fabric(root: &Path, door: &Door) -> Result<PathBuf, ServeError> {
     }
 }
 
-/// Whether the door's target is somebody else's.
-pub(super) fn check_free(root: &Path, door: &Door, names: Names) -> Result<(), ServeError> {
-    let target = fabric(root, door)?.join(door.target(names));
-    let others = |lun: &PathBuf| {
-        let mut leads = links(lun).into_iter().map(|(_, to)| to);
-        leads.any(|to| !name(&to).starts_with(&names.prefix()))
-    };
-    if groups(&target)
-        .iter()
-        .any(|group| luns(group).iter().any(others))
-    {
-        return Err(ServeError::Taken { path: target });
-    }
-    Ok(())
+/// What a backstore says of the process that made it, and for which target, so
+/// that what was left half-made is found again.
+pub(super) fn config(door: &Door, names: Names) -> String {
+    let (pid, fabric, target) = (process::id(), door.fabric().0, door.target(names));
+    format!("{CONFIG}{pid}/{fabric}/{target}")
 }
 
-/// Removes everything of the library that is in the kernel's target, behind
-/// whatever door: the targets here, and the backstores with
-/// [`remove_backstores`]. `door`'s own target is removed even if nothing of
-/// the library is linked to it (yet).
-pub(super) fn close(root: &Path, door: &Door, names: Names) -> Result<(), ServeError> {
-    let own = root.join(door.fabric().0).join(door.target(names));
-    for fabric in ["loopback", "iscsi", "fc"] {
-        for target in children(&root.join(fabric), "") {
-            if target == own || serves(&target, &names.prefix()) {
-                remove_target(&target)?;
-            }
+const CONFIG: &str = "longhaul/";
+
+/// The process and the target's path that a backstore names.
+fn made_for(backstore: &Path) -> Option<(u32, String)> {
+    let config = read_to_string(backstore.join("attrib/dev_config")).ok()?;
+    let (pid, target) = config.trim().strip_prefix(CONFIG)?.split_once('/')?;
+    Some((pid.parse().ok()?, target.to_owned()))
+}
+
+/// Removes the library's targets, behind whatever door.
+pub(super) fn close(root: &Path, names: Names) -> Result<(), ServeError> {
+    let targets = targets(root, names);
+    targets.iter().try_for_each(|target| remove_target(target))
+}
+
+/// The library's targets: those that serve one of its backstores, and those
+/// that its backstores were made for. One that serves somebody else's
+/// backstore is not.
+fn targets(root: &Path, names: Names) -> Vec<PathBuf> {
+    let recorded: Vec<PathBuf> = backstores(root, &names.prefix())
+        .iter()
+        .filter_map(|backstore| made_for(backstore))
+        .map(|(_, target)| root.join(target))
+        .collect();
+    let ours = |target: &PathBuf| {
+        let served = served_by(target);
+        if served.is_empty() {
+            return recorded.contains(target);
         }
-    }
-    Ok(())
+        served.iter().all(|backstore| names.owns(name(backstore)))
+    };
+    let fabrics = ["loopback", "iscsi", "fc"].map(|fabric| root.join(fabric));
+    let all = fabrics.iter().flat_map(|fabric| children(fabric, ""));
+    all.filter(ours).collect()
+}
+
+/// The backstores that a target's logical units lead to.
+fn served_by(target: &Path) -> Vec<PathBuf> {
+    let luns = groups(target).into_iter().flat_map(|group| luns(&group));
+    luns.flat_map(|lun| links(&lun)).map(|(_, to)| to).collect()
 }
 
 /// Ends what waits for a process that is gone; see [`give_up`].
 pub(super) fn give_up_all(root: &Path, names: Names) {
-    for backstore in backstores(root, names) {
+    for backstore in backstores(root, &names.prefix()) {
         // One that was not enabled yet has no commands, and no ring.
         if let Err(error) = give_up(&backstore) {
-            log::debug!("{}: {error}", backstore.display());
+            log::debug!("{error}");
+        }
+    }
+}
+
+/// Ends the commands that wait for this process. Others may come after them.
+pub(super) fn end_commands_of(root: &Path, pid: u32) {
+    let all = backstores(root, PREFIX).into_iter();
+    for backstore in all.filter(|b| made_for(b).is_some_and(|(maker, _)| maker == pid)) {
+        if let Err(error) = end_commands(&backstore) {
+            log::debug!("{error}");
         }
     }
 }
 
 /// Removes the library's backstores, and their HBA.
 pub(super) fn remove_backstores(root: &Path, names: Names) -> Result<usize, ServeError> {
-    let all = backstores(root, names);
+    let all = backstores(root, &names.prefix());
     for backstore in &all {
         remove(backstore)?;
         if let Some(hba) = backstore.parent()
@@ -155,22 +197,9 @@ pub(super) fn remove_backstores(root: &Path, names: Names) -> Result<usize, Serv
     Ok(all.len())
 }
 
-fn backstores(root: &Path, names: Names) -> Vec<PathBuf> {
+fn backstores(root: &Path, prefix: &str) -> Vec<PathBuf> {
     let hbas = children(&root.join("core"), "user_");
-    hbas.iter()
-        .flat_map(|hba| children(hba, &names.prefix()))
-        .collect()
-}
-
-/// Whether one of the target's logical units is one of ours.
-fn serves(target: &Path, prefix: &str) -> bool {
-    let ours = |lun: &PathBuf| {
-        let mut leads = links(lun).into_iter();
-        leads.any(|(_, to)| name(&to).starts_with(prefix))
-    };
-    groups(target)
-        .iter()
-        .any(|group| luns(group).iter().any(ours))
+    hbas.iter().flat_map(|hba| children(hba, prefix)).collect()
 }
 
 fn groups(target: &Path) -> Vec<PathBuf> {
@@ -229,39 +258,44 @@ mod tests {
     }
 
     #[test]
-    fn a_target_of_somebody_else_is_refused_and_never_taken_for_ours() {
-        let root = tempfile::tempdir().expect("a folder");
-        let root = root.path();
-        let names = Names::of("VT01");
+    fn only_what_is_ours_is_removed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        let (ours, theirs) = (Names::of("VT01"), Names::of("VT02"));
+        served(root, "iscsi/iqn.1", &ours.backstore(0, 0));
+        served(root, "loopback/naa.1", &ours.backstore(1, 0));
+        served(root, "iscsi/iqn.2", &theirs.backstore(0, 0));
+        served(root, "iscsi/iqn.3", "disk");
+        // Left before anything was linked: one of ours, one of somebody's.
+        for target in ["iscsi/iqn.4", "iscsi/iqn.5"] {
+            create_dir_all(root.join(target).join("tpgt_1/lun")).expect("a folder");
+        }
+        let attributes = root
+            .join("core/user_0")
+            .join(ours.backstore(2, 0))
+            .join("attrib");
+        create_dir_all(&attributes).expect("a folder");
+        std::fs::write(attributes.join("dev_config"), "longhaul/77/iscsi/iqn.4\n")
+            .expect("written");
+        let found = targets(root, ours);
+        let expected = ["loopback/naa.1", "iscsi/iqn.1", "iscsi/iqn.4"];
+        assert_eq!(found, expected.map(|target| root.join(target)));
+        assert_eq!(backstores(root, &ours.prefix()).len(), 3);
+    }
+
+    #[test]
+    fn a_target_that_somebody_made_is_not_taken_over() {
+        let folder = tempfile::tempdir().expect("a folder");
         let door = Door::Iscsi {
             iqn: "iqn.2026-01.example:t".into(),
             portals: Vec::new(),
             initiators: Vec::new(),
         };
-        let target = "iscsi/iqn.2026-01.example:t";
-        check_free(root, &door, names).expect("nothing is there");
-        create_dir_all(root.join(target).join("tpgt_1/lun/lun_0")).expect("a folder");
-        check_free(root, &door, names).expect("a half-made one has nothing linked");
-        served(
-            root,
-            "iscsi/iqn.2026-01.example:ours",
-            &names.backstore(0, 0),
-        );
-        served(
-            root,
-            "iscsi/iqn.2026-01.example:t",
-            &Names::of("VT02").backstore(0, 0),
-        );
-        let refused = check_free(root, &door, names);
+        create_dir_all(folder.path().join("iscsi/iqn.2026-01.example:t")).expect("a folder");
+        let refused = check_free(folder.path(), &door, Names::of("VT01"));
         assert!(
             matches!(refused, Err(ServeError::Taken { .. })),
             "{refused:?}"
         );
-        assert!(!serves(&root.join(target), &names.prefix()));
-        assert!(serves(
-            &root.join("iscsi/iqn.2026-01.example:ours"),
-            &names.prefix()
-        ));
-        assert_eq!(backstores(root, names).len(), 1);
     }
 }
