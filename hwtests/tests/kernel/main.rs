@@ -4,3 +4,4 @@
 //! Names of tests begin with the requirements that they show.
 
 mod hosts;
+mod vtl;
