@@ -12,7 +12,14 @@
 //!   and the span, and gives them back with the result; nothing can free or
 //!   look at the memory before.
 //!
-//! Nothing here knows tapes, SCSI or archives.
+//! - [`sg`]: one SCSI command through the `SG_IO` ioctl, and what the kernel
+//!   tells of it, byte for byte.
+//! - [`bsg`]: the same through io_uring on `/dev/bsg`, from kernel 7.1 on; the
+//!   buffer is owned while the command is in flight.
+//!
+//! Nothing here knows tapes or archives, nor what a SCSI command means.
 
+pub mod bsg;
 pub mod buffer;
 pub mod ring;
+pub mod sg;

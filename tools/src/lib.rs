@@ -4,8 +4,12 @@
 //!   one, and its tape files as plain files, so that anyone can look at a
 //!   backup with programs that are not ours. The program is `lh-vtl`.
 //!
+//! - [`transfer`]: how fast records go through the kernel to a drive, by each of
+//!   its doors. A part of `lh-bench`.
+//!
 //! The programs themselves (`src/bin`) hold no more than the command line;
 //! what they do is here, and returns errors that carry their exit code.
 #![forbid(unsafe_code)]
 
+pub mod transfer;
 pub mod vtl;

@@ -164,6 +164,36 @@ impl Drive {
         self.reserve_out(OutAction::Register, key, Key(0)).map(drop)
     }
 
+    /// Takes the drive on another path: that is another nexus, or the same one
+    /// found again. The key stays, so that whoever was told it can still take
+    /// the drive from us. PREEMPT AND ABORT also ends what the dead path may
+    /// still have under way: only then does READ POSITION tell what was
+    /// executed.
+    ///
+    /// # Errors
+    /// [`Problem::Fenced`] if the drive is another's by now, [`Problem::Lost`]
+    /// if it forgot us; the session has then ended.
+    pub(super) fn take_from_oneself(&mut self) -> Result<(), DriveError> {
+        self.prove_identity()?;
+        if let Some(key) = self.key {
+            self.verify_reservation()?;
+            let none = Key(0);
+            let registered = self.reserve_out(OutAction::Register, none, key)?
+                || self.reserve_out(OutAction::Register, key, key)?;
+            if !registered || !self.reserve_out(OutAction::PreemptAndAbort, key, key)? {
+                let why = "it was taken while its path was changed".to_owned();
+                return Err(self.stop(RESERVE_OUT, Problem::Fenced { why }));
+            }
+            self.verify_reservation()?;
+        }
+        self.on_new_path = false;
+        if self.prepared {
+            // The door, too, was shut for the other nexus.
+            self.set_door(true)?;
+        }
+        Ok(())
+    }
+
     /// Registers a nexus that is not registered, or that a process before us
     /// registered.
     fn register(&mut self, key: Key) -> Result<bool, DriveError> {

@@ -7,6 +7,7 @@
 //! | `archive` | one archive through the pipeline to the drive |
 //! | `walkthrough` | one archive from the drive through the parser |
 //! | `backup`, `close`, `label`, `restore`, `scan`, `status`, `verify` | one job each |
+//! | `drives` | which drives and changers there are |
 //! | `ledger` | index and catalog rows of a set that is being written |
 //! | `survey` | what an archive without an index holds |
 //! | `adopt` | an index or a set taken into the catalog |
@@ -18,6 +19,7 @@ mod archive;
 pub mod backup;
 pub mod close;
 pub(crate) mod convert;
+pub mod drives;
 mod error;
 pub mod label;
 mod ledger;

@@ -35,7 +35,14 @@ impl Session {
     /// usable cartridge, or the cartridge is write-protected and is to be
     /// written.
     pub fn open(name: &str, purpose: Purpose) -> Result<Session, JobError> {
-        let mut drive = Drive::open(transport::open(name)?)?;
+        Session::on(Drive::open(transport::open(name)?)?, purpose)
+    }
+
+    /// The same with a drive that is open already.
+    ///
+    /// # Errors
+    /// As [`open`](Session::open).
+    pub fn on(mut drive: Drive, purpose: Purpose) -> Result<Session, JobError> {
         drive.ready(READY_WAIT)?;
         drive.reserve(Key::random())?;
         let mut session = Session { drive };
