@@ -27,11 +27,12 @@ const HUGE_PAGE: usize = 2 << 20;
 pub const POOL_BUFFERS_MAX: usize = 16384;
 
 /// The memory that buffers are cut from, mapped once.
-struct Arena {
+pub(crate) struct Arena {
     /// Kept only so that the mapping lives as long as the arena.
     _map: MmapMut,
     base: NonNull<u8>,
     slot_bytes: usize,
+    slots: usize,
     /// Indexes of free slots come back here.
     free: Sender<u16>,
 }
@@ -43,6 +44,24 @@ struct Arena {
 unsafe impl Send for Arena {}
 // SAFETY: as above; `&Arena` offers no access to the mapped bytes.
 unsafe impl Sync for Arena {}
+
+impl Arena {
+    /// Whether buffers are taken from it again and again.
+    pub(crate) fn is_pool(&self) -> bool {
+        self.slots > 1
+    }
+
+    /// Where the slots lie, for registration with the kernel.
+    pub(crate) fn iovecs(&self) -> Vec<libc::iovec> {
+        (0..self.slots)
+            .map(|slot| libc::iovec {
+                // SAFETY: `slot` is below the number of slots mapped.
+                iov_base: unsafe { self.base.as_ptr().add(slot * self.slot_bytes) }.cast(),
+                iov_len: self.slot_bytes,
+            })
+            .collect()
+    }
+}
 
 /// One slot, taken. Its index goes back to the free list when the last handle
 /// (buffer or span) is dropped.
@@ -83,6 +102,7 @@ fn map_arena(count: usize, slot_bytes: usize, free: Sender<u16>) -> io::Result<A
         _map: map,
         base,
         slot_bytes,
+        slots: count,
         free,
     }))
 }
@@ -165,14 +185,7 @@ impl Pool {
 
     /// Where the slots lie, for registration with the kernel.
     pub(crate) fn iovecs(&self) -> Vec<libc::iovec> {
-        (0..self.count)
-            .map(|slot| libc::iovec {
-                // SAFETY: `slot` is below the number of slots mapped.
-                iov_base: unsafe { self.arena.base.as_ptr().add(slot * self.arena.slot_bytes) }
-                    .cast(),
-                iov_len: self.arena.slot_bytes,
-            })
-            .collect()
+        self.arena.iovecs()
     }
 
     /// Whether `span` was cut from this pool.
@@ -210,6 +223,17 @@ impl Buffer {
         let mut buffer = Buffer::zeroed(bytes.len().max(1));
         buffer[..bytes.len()].copy_from_slice(bytes);
         buffer
+    }
+
+    /// The memory that it was cut from.
+    pub(crate) fn arena(&self) -> &Arc<Arena> {
+        &self.block.arena
+    }
+
+    /// The slot's index in its pool: the kernel's index of the registered
+    /// buffer.
+    pub(crate) fn slot(&self) -> u16 {
+        self.block.slot
     }
 
     /// Gives the buffer up for a span over all of it.

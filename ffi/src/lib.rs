@@ -15,8 +15,15 @@
 //!   device to this process. The other writer of that memory is the kernel, so
 //!   it is only ever copied, with every number checked.
 //!
-//! Nothing here knows tapes or archives.
+//! - [`sg`]: one SCSI command through the `SG_IO` ioctl, and what the kernel
+//!   tells of it, byte for byte.
+//! - [`bsg`]: the same through io_uring on `/dev/bsg`, from kernel 7.1 on; the
+//!   buffer is owned while the command is in flight.
+//!
+//! Nothing here knows tapes or archives, nor what a SCSI command means.
 
+pub mod bsg;
 pub mod buffer;
 pub mod ring;
+pub mod sg;
 pub mod tcmu;

@@ -6,9 +6,13 @@
 //! - [`tapelib`]: a library's inventory, shown. The program is `lh-tapelib`,
 //!   and all that it does is the mover's.
 //!
+//! - [`transfer`]: how fast records go through the kernel to a drive, by each of
+//!   its doors. A part of `lh-bench`.
+//!
 //! The programs themselves (`src/bin`) hold no more than the command line;
 //! what they do is here, and returns errors that carry their exit code.
 #![forbid(unsafe_code)]
 
 pub mod tapelib;
+pub mod transfer;
 pub mod vtl;

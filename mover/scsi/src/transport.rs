@@ -168,6 +168,14 @@ pub trait Transport: Send {
     /// How the device is called towards people: its name on this host.
     fn name(&self) -> String;
 
+    /// Goes over to another path to the same device, if there is one: the
+    /// present one is dead. The new one is another I_T nexus, or may be: it
+    /// holds no reservation, and has unit attentions of its own. Nothing is in
+    /// flight.
+    fn change_path(&mut self) -> bool {
+        false
+    }
+
     /// Starts a command and waits for it.
     fn execute(&mut self, request: Request) -> Completion {
         self.submit(request);
@@ -186,5 +194,9 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
 
     fn name(&self) -> String {
         (**self).name()
+    }
+
+    fn change_path(&mut self) -> bool {
+        (**self).change_path()
     }
 }

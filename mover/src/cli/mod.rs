@@ -18,6 +18,7 @@ macro_rules! say {
 mod backup;
 mod close;
 mod display;
+mod drives;
 mod find;
 mod label;
 mod list;
@@ -51,8 +52,8 @@ Exit codes:
 
 /// Backs directories up to tape and restores them.
 ///
-/// A drive is named `vtape:FILE`: an emulated drive with the cartridge FILE in
-/// it.
+/// A drive is named by its serial number (see `lh-mover drives`) or a device
+/// node; `vtape:FILE` is an emulated drive with the cartridge FILE in it.
 #[derive(Parser)]
 #[command(name = "lh-mover", version, about, after_help = EXIT_CODES)]
 struct Cli {
@@ -74,6 +75,7 @@ enum Command {
     Verify(verify::Verify),
     Restore(restore::Restore),
     Status(status::Status),
+    Drives(drives::Drives),
     Scan(scan::Scan),
 }
 
@@ -89,6 +91,7 @@ impl Command {
             Command::Verify(command) => command.json.json,
             Command::Restore(command) => command.json.json,
             Command::Status(command) => command.json.json,
+            Command::Drives(command) => command.json.json,
             Command::Scan(command) => command.json.json,
         }
     }
@@ -97,8 +100,9 @@ impl Command {
 /// The drive that a command works with.
 #[derive(Args)]
 struct DriveArg {
-    /// The drive: a serial number, /dev/nstN, /dev/sgN, /dev/tape/by-id/...; or
-    /// an emulated one as `vtape:FILE`, with options behind a `?`:
+    /// The drive: its serial number, a device node (`/dev/nst0`, `/dev/sg3`,
+    /// `/dev/tape/by-id/...`, `/dev/bsg/2:0:0:0`), a served one as
+    /// `vtape:unix:PATH#SERIAL`, or an emulated one as `vtape:FILE`, with options behind a `?`:
     /// `capacity=64MiB`, `media=discard`, `clock=real|simulated`,
     /// `faults=PLAN.toml`, `buffer=8MiB`, `write-protect=on`; with --library,
     /// one of its drives [default there: one that is empty]
@@ -238,6 +242,7 @@ fn run(command: Command, progress: &Arc<Progress>) -> Result<ExitStatus, JobErro
         Command::Verify(command) => command.run(progress),
         Command::Restore(command) => command.run(progress),
         Command::Status(command) => command.run(),
+        Command::Drives(command) => command.run(),
         Command::Scan(command) => command.run(progress),
     }
 }

@@ -182,9 +182,13 @@ impl Drive {
             if matches!(step, Step::Done(_)) {
                 return Ok(completion);
             }
+            let on_new_path = !self.on_new_path && self.leave_dead_path(&step);
             tries
                 .pause_for(step)
                 .map_err(|problem| self.fail(name, problem))?;
+            if on_new_path {
+                self.calm(name)?;
+            }
             data = completion.data;
         }
     }

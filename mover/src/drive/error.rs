@@ -63,6 +63,17 @@ pub enum Problem {
         /// What it is (SPC-5 6.6.2).
         device_type: u8,
     },
+    /// Another path to the drive led to another drive.
+    #[error(
+        "this path leads to the drive with serial number {found:?}, not {expected:?}; \
+             look at the host adapter's zoning"
+    )]
+    AnotherDrive {
+        /// The drive that the session began with.
+        expected: String,
+        /// What INQUIRY said now.
+        found: String,
+    },
     /// 3Ah: there is no cartridge in the drive.
     #[error("there is no cartridge in the drive; load one")]
     NoMedium,

@@ -81,6 +81,21 @@ impl Drive {
         Ok(())
     }
 
+    /// Proves that another path leads to the same drive.
+    ///
+    /// # Errors
+    /// [`Problem::AnotherDrive`] if it does not.
+    pub(super) fn prove_identity(&mut self) -> Result<(), DriveError> {
+        let expected = self.identity.clone();
+        self.identify()?;
+        if expected.serial.is_empty() || self.identity.serial == expected.serial {
+            return Ok(());
+        }
+        let found = std::mem::replace(&mut self.identity, expected);
+        let (expected, found) = (self.identity.serial.clone(), found.serial);
+        Err(self.stop(INQUIRY, Problem::AnotherDrive { expected, found }))
+    }
+
     /// A page of vital product data; `None` where the drive has none.
     fn vital(&mut self, page: u8) -> Result<Option<Vec<u8>>, DriveError> {
         let cdb = Inquiry::vital(page, VITAL_BYTES).cdb();

@@ -69,6 +69,7 @@
 //! | `motion.rs` | LOCATE, SPACE, REWIND |
 //! | `write.rs`, `read.rs` | blocks and filemarks |
 //! | `reservation.rs` | the fence between nodes |
+//! | `path.rs` | another path, when one is dead |
 //! | `health.rs`, `attributes.rs` | log pages, density, cartridge memory |
 //! | `command.rs`, `timeouts.rs` | one command, its repetitions, how long it may take |
 //! | `error.rs` | what can go wrong, in words |
@@ -80,6 +81,7 @@ mod health;
 mod identity;
 mod modes;
 mod motion;
+mod path;
 mod position;
 mod read;
 mod recovery;

@@ -165,15 +165,35 @@ impl Drive {
         self.ask_position()
     }
 
-    /// TEST UNIT READY until it was GOOD some times in a row.
+    /// TEST UNIT READY until it was GOOD some times in a row; on another path,
+    /// if there is one and this one is dead.
     pub(super) fn calm(&mut self, name: &'static str) -> Result<(), DriveError> {
         let mut tries = Tries::new(self.patience);
+        loop {
+            self.answers(name, &mut tries)?;
+            if !self.on_new_path {
+                return Ok(());
+            }
+            match self.take_from_oneself() {
+                // That path broke too: from the beginning.
+                Err(error) if matches!(error.problem(), Problem::Path(_)) => tries
+                    .pause_patiently(Step::Unknown(error.problem().clone()))
+                    .map_err(|problem| self.fail(name, problem))?,
+                result => return result,
+            }
+        }
+    }
+
+    fn answers(&mut self, name: &'static str, tries: &mut Tries) -> Result<(), DriveError> {
         let mut good = 0;
         while good < CALM {
             match self.test_unit_ready()? {
                 Step::Done(_) => good += 1,
+                // Reserved for us on the path that is dead: it answers.
+                Step::Fail(Problem::Held { .. }) if self.on_new_path => good += 1,
                 step => {
                     good = 0;
+                    self.leave_dead_path(&step);
                     tries
                         .pause_patiently(step)
                         .map_err(|problem| self.fail(name, problem))?;
@@ -232,8 +252,14 @@ impl Drive {
             Verdict::Deferred if self.in_session() && is_error(outcome) => {
                 Err(self.lose(name, Loss::DeferredError))
             }
-            Verdict::PositionUnknown if self.in_session() => Err(self.lose(name, Loss::Reset)),
-            Verdict::IdentityUnknown if self.in_session() && !self.medium_expected => {
+            // A nexus that was not used yet has unit attentions that are old
+            // news; the reservation and the position tell whether they are.
+            Verdict::PositionUnknown if self.in_session() && !self.on_new_path => {
+                Err(self.lose(name, Loss::Reset))
+            }
+            Verdict::IdentityUnknown
+                if self.in_session() && !self.on_new_path && !self.medium_expected =>
+            {
                 Err(self.lose(name, Loss::MediumChanged))
             }
             Verdict::PositionUnknown
@@ -258,7 +284,7 @@ impl Drive {
 
     /// The drive is another's, or no longer ours.
     fn fenced(&mut self, name: &'static str, outcome: &Outcome) -> Result<Step, DriveError> {
-        if self.key.is_some() {
+        if self.key.is_some() && !self.on_new_path {
             let why = told(outcome);
             return Err(self.stop(name, Problem::Fenced { why }));
         }

@@ -161,7 +161,63 @@ impl Drive {
         };
         // Unregistering releases what the nexus holds (SPC-5 5.14.11.2), so
         // one command does both, and nothing can come between them.
-        self.reserve_out(OutAction::Register, key, Key(0)).map(drop)
+        match self.reserve_out(OutAction::Register, key, Key(0)) {
+            Err(error) if matches!(error.problem(), Problem::Path(_)) => {
+                self.release_elsewhere(key, error)
+            }
+            released => released.map(drop),
+        }
+    }
+
+    /// The same by another path, where there is one: what the dead nexus holds
+    /// has to be taken from it first.
+    fn release_elsewhere(&mut self, key: Key, error: DriveError) -> Result<(), DriveError> {
+        if !self.transport.change_path() {
+            return Err(error);
+        }
+        self.on_new_path = true;
+        self.doubt = true;
+        self.key = Some(key);
+        let taken = self.calm(RESERVE_OUT);
+        self.key = None;
+        match taken {
+            Ok(()) => self.reserve_out(OutAction::Register, key, Key(0)).map(drop),
+            // It was executed before the path died, or is another's by now.
+            Err(error) => match error.problem() {
+                Problem::Lost { .. } | Problem::Fenced { .. } => Ok(()),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Takes the drive on another path: that is another nexus, or the same one
+    /// found again. The key stays, so that whoever was told it can still take
+    /// the drive from us. PREEMPT AND ABORT also ends what the dead path may
+    /// still have under way: only then does READ POSITION tell what was
+    /// executed.
+    ///
+    /// # Errors
+    /// [`Problem::Fenced`] if the drive is another's by now, [`Problem::Lost`]
+    /// if it forgot us; the session has then ended.
+    pub(super) fn take_from_oneself(&mut self) -> Result<(), DriveError> {
+        self.prove_identity()?;
+        if let Some(key) = self.key {
+            self.verify_reservation()?;
+            let none = Key(0);
+            let registered = self.reserve_out(OutAction::Register, none, key)?
+                || self.reserve_out(OutAction::Register, key, key)?;
+            if !registered || !self.reserve_out(OutAction::PreemptAndAbort, key, key)? {
+                let why = "it was taken while its path was changed".to_owned();
+                return Err(self.stop(RESERVE_OUT, Problem::Fenced { why }));
+            }
+            self.verify_reservation()?;
+        }
+        self.on_new_path = false;
+        if self.prepared {
+            // The door, too, was shut for the other nexus.
+            self.set_door(true)?;
+        }
+        Ok(())
     }
 
     /// Registers a nexus that is not registered, or that a process before us

@@ -52,6 +52,9 @@ pub struct Drive {
     pub(super) prepared: bool,
     /// A new cartridge is what is being waited for.
     pub(super) medium_expected: bool,
+    /// The transport went over to another path, on which the drive is not yet
+    /// ours.
+    pub(super) on_new_path: bool,
     pub(super) attentions: Vec<Sense>,
     pub(super) wishes: Wishes,
     pub(super) in_flight: Option<InFlight>,
@@ -104,6 +107,7 @@ impl Drive {
             key: None,
             prepared: false,
             medium_expected: false,
+            on_new_path: false,
             attentions: Vec::new(),
             wishes: Wishes::default(),
             in_flight: None,
@@ -297,6 +301,10 @@ impl Drive {
                 }
                 step => step,
             };
+            if self.leave_dead_path(&step) {
+                self.calm(TEST_UNIT_READY)?;
+                continue;
+            }
             tries
                 .pause_patiently(step)
                 .map_err(|problem| self.fail(TEST_UNIT_READY, problem))?;

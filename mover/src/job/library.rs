@@ -36,7 +36,7 @@ impl Library {
     /// # Errors
     /// If the name names no changer, it does not answer, or somebody holds it.
     pub fn open(name: &str, state: &Path) -> Result<Library, JobError> {
-        let changer = Changer::open(transport::open(name)?, state)?;
+        let changer = Changer::open(transport::open_changer(name)?, state)?;
         Ok(Library {
             name: name.to_owned(),
             changer,

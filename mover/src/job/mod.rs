@@ -7,6 +7,7 @@
 //! | `archive` | one archive through the pipeline to the drive |
 //! | `walkthrough` | one archive from the drive through the parser |
 //! | `backup`, `close`, `label`, `restore`, `scan`, `status`, `verify` | one job each |
+//! | `drives` | which drives and changers there are |
 //! | `library` | a volume brought to a drive, and back to its slot |
 //! | `ledger` | index and catalog rows of a set that is being written |
 //! | `survey` | what an archive without an index holds |
@@ -21,6 +22,7 @@ mod archive;
 pub mod backup;
 pub mod close;
 pub(crate) mod convert;
+pub mod drives;
 mod error;
 pub mod label;
 mod ledger;

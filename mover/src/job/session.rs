@@ -43,7 +43,18 @@ impl Session {
         barcode: Option<String>,
         purpose: Purpose,
     ) -> Result<Session, JobError> {
-        let mut drive = Drive::open(transport::open(name)?)?;
+        Session::on(Drive::open(transport::open(name)?)?, barcode, purpose)
+    }
+
+    /// The same with a drive that is open already.
+    ///
+    /// # Errors
+    /// As [`open`](Session::open).
+    pub fn on(
+        mut drive: Drive,
+        barcode: Option<String>,
+        purpose: Purpose,
+    ) -> Result<Session, JobError> {
         drive.ready(READY_WAIT)?;
         drive.reserve(Key::random())?;
         let mut session = Session { drive, barcode };

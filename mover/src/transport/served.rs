@@ -11,8 +11,8 @@ pub(super) fn is_name(name: &str) -> bool {
     name.starts_with(SCHEME)
 }
 
-pub(super) fn open(name: &str) -> Result<Box<dyn Transport>, OpenError> {
-    match Remote::connect(parse(name)?) {
+pub(super) fn open(address: Address) -> Result<Box<dyn Transport>, OpenError> {
+    match Remote::connect(address) {
         Ok(remote) => Ok(Box::new(remote)),
         Err(error) => {
             let words = error.to_string();
@@ -33,7 +33,7 @@ pub(super) fn beside(name: &str, serial: &str) -> Option<String> {
     Some(address.beside(serial).to_string())
 }
 
-fn parse(name: &str) -> Result<Address, OpenError> {
+pub(super) fn parse(name: &str) -> Result<Address, OpenError> {
     name.parse()
         .map_err(|error| OpenError::Name(format!("{name:?}: {error}")))
 }

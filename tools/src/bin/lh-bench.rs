@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
 use longhaul_catalog::{Catalog, EntryState, EntryType, Row};
+use longhaul_tools::transfer;
 use uuid::Uuid;
 
 /// Measures parts of Longhaul.
@@ -31,11 +32,15 @@ enum Command {
         /// An empty folder
         dir: PathBuf,
     },
+    /// Write records to a tape drive by one of the kernel's doors, and read
+    /// them back
+    Transfer(transfer::Transfer),
 }
 
 fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Catalog { rows, runs, dir } => catalog(rows, runs, &dir),
+        Command::Transfer(transfer) => transfer.run(),
     }
 }
 

@@ -12,7 +12,7 @@ use longhaul_emulator::medium::Object;
 use longhaul_ffi::buffer::Buffer;
 use longhaul_scsi::sense::{Sense, SenseKey};
 use longhaul_scsi::status::Status;
-use longhaul_scsi::transport::TransportError;
+use longhaul_scsi::transport::{Transport, TransportError};
 
 use super::super::{DriveError, Key, Read};
 use super::rig::{BLOCK, Rig, block, block_buffer, expected, sense};
@@ -21,7 +21,7 @@ use super::rig::{BLOCK, Rig, block, block_buffer, expected, sense};
 const COMMANDS_MAX: u64 = 200;
 
 /// Every object that the session writes.
-const WRITTEN: [Option<u8>; 9] = [
+pub(super) const WRITTEN: [Option<u8>; 9] = [
     Some(0),
     Some(1),
     None,
@@ -35,9 +35,11 @@ const WRITTEN: [Option<u8>; 9] = [
 
 /// A small session. `durable` becomes the number of objects that the drive has
 /// promised to be on the medium.
-fn session(rig: &Rig, durable: &mut usize) -> Result<(), DriveError> {
-    let mut drive =
-        super::super::Drive::open_with(rig.path("here"), super::super::Patience::brief())?;
+pub(super) fn session(
+    transport: Box<dyn Transport>,
+    durable: &mut usize,
+) -> Result<(), DriveError> {
+    let mut drive = super::super::Drive::open_with(transport, super::super::Patience::brief())?;
     drive.ready(Duration::ZERO)?;
     drive.reserve(Key::new(1, 1))?;
     drive.prepare()?;
@@ -75,7 +77,7 @@ fn check(name: &str, number: u64, make: &dyn Fn() -> Rule) -> bool {
     rule.at = At::Command(first + number);
     rig.plan(vec![rule]);
     let mut durable = 0;
-    let result = session(&rig, &mut durable);
+    let result = session(rig.path("here"), &mut durable);
     let sent = rig.emulated().commands() - first;
     // What the buffer holds is gone in half of the cases.
     let objects = if number.is_multiple_of(2) {
@@ -102,7 +104,7 @@ fn check(name: &str, number: u64, make: &dyn Fn() -> Rule) -> bool {
     number > sent
 }
 
-fn is_beginning(objects: &[Object], all: &[Object]) -> bool {
+pub(super) fn is_beginning(objects: &[Object], all: &[Object]) -> bool {
     all.starts_with(objects)
 }
 
@@ -123,7 +125,7 @@ fn rule(effect: Effect) -> Rule {
 fn the_session_without_faults_writes_what_it_should() {
     let rig = Rig::new();
     let mut durable = 0;
-    session(&rig, &mut durable).expect("nothing goes wrong");
+    session(rig.path("here"), &mut durable).expect("nothing goes wrong");
     assert_eq!(durable, WRITTEN.len());
     assert_eq!(rig.durable_objects(), expected(&WRITTEN));
 }

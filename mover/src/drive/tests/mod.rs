@@ -7,5 +7,6 @@ mod life;
 mod nexuses;
 mod noise;
 mod outcomes;
+mod paths;
 mod rig;
 mod tampered;

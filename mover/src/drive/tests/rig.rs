@@ -30,7 +30,15 @@ impl Rig {
     }
 
     pub(super) fn with_capacity(capacity: u64) -> Rig {
-        let rig = Rig::empty();
+        Rig::with(Rig::empty(), capacity)
+    }
+
+    /// Another drive.
+    pub(super) fn with_serial(serial: &str) -> Rig {
+        Rig::with(Rig::of_serial(serial), 64 << 20)
+    }
+
+    fn with(rig: Rig, capacity: u64) -> Rig {
         let blank = Blank {
             capacity,
             ..Blank::default()
@@ -42,9 +50,13 @@ impl Rig {
 
     /// Without a cartridge.
     pub(super) fn empty() -> Rig {
+        Rig::of_serial("SN0001")
+    }
+
+    fn of_serial(serial: &str) -> Rig {
         let dir = tempfile::tempdir().expect("a directory");
         let setup = Setup {
-            serial: "SN0001".to_owned(),
+            serial: serial.to_owned(),
             ..Setup::default()
         };
         let emulated = Arc::new(Mutex::new(Emulated::new(setup)));
