@@ -67,7 +67,7 @@ fn death_at_any_moment(name: &'static str, kernel: Kernel) -> Result<()> {
     trial(name, &plain(kernel), 1, |trial| {
         let mut host = Host::boot(trial, kernel, 1)?;
         host.run(PREPARE)?;
-        // While it begins: among others, while the kernel scans in its name.
+        // While it begins.
         host.run(
             ". /tmp/functions
             for moment in 0.03 0.06 0.08 0.1 0.12 0.14 0.16 0.18 0.2 0.25 0.3 0.5; do
@@ -78,6 +78,25 @@ fn death_at_any_moment(name: &'static str, kernel: Kernel) -> Result<()> {
             serve
             mtx -f /dev/sg0 load 1 0
             stop",
+        )?;
+        // While the kernel scans in its name, which takes long where the changer
+        // keeps real time: it cannot die before the next one has ended the scan.
+        host.run(
+            ". /tmp/functions
+            mv /tmp/library /tmp/quick
+            lh-vtl create /tmp/library --drives 1 --slots 2 --cartridges 1 --clock real
+            lh-vtl serve /tmp/library &
+            killed=$!
+            while [ ! -e $target/loopback/naa.*/tpgt_1/lun/lun_0 ]; do sleep 0.01; done
+            sleep 0.5
+            kill -9 $killed
+            sleep 0.5
+            grep 'State:.D' /proc/$killed/status
+            serve
+            [ ! -e /proc/$killed ] || grep 'State:.Z' /proc/$killed/status
+            stop
+            rm -r /tmp/library
+            mv /tmp/quick /tmp/library",
         )?;
         // While a program writes; what begins anew has another door.
         let said = host.run(
