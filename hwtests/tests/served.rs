@@ -201,3 +201,56 @@ fn a_library_is_served_by_one_process() -> Result<()> {
     // It was killed, and so left its socket behind.
     Served::start(&scratch)?.stop()
 }
+
+/// The mover is told a library and a volume, and no drive.
+fn by_volume(scratch: &Scratch, served: &Served, command: &str, volume: &str) -> Result<Command> {
+    let mut mover = Command::new(ours("lh-mover")?);
+    mover.args([command, "--library", &served.changer, "--volume", volume]);
+    mover.arg("--catalog").arg(scratch.join("catalog"));
+    Ok(mover)
+}
+
+#[test]
+fn a_volume_is_named_and_the_library_brings_it() -> Result<()> {
+    let scratch = Scratch::new()?;
+    create(&scratch)?;
+    let served = Served::start(&scratch)?;
+    let source = source(&scratch, "source", 2)?;
+    run(&mut by_volume(&scratch, &served, "label", "LH0003L9")?)?.expect_success()?;
+    tapelib(&scratch, &served, &["unload", "LH0003"])?.expect_success()?;
+    run(by_volume(&scratch, &served, "backup", "LH0003")?.arg(&source))?.expect_success()?;
+    let status = run(&mut by_volume(&scratch, &served, "status", "LH0003")?)?.expect_success()?;
+    ensure!(status.text().contains("LH0003"), "{status}");
+    // A blank one is brought too, and refused by the mover. Then both drives
+    // are taken.
+    run(by_volume(&scratch, &served, "backup", "LH0001")?.arg(&source))?.expect_code(4)?;
+    let full = run(by_volume(&scratch, &served, "backup", "LH0002")?.arg(&source))?;
+    let full = full.expect_code(5)?;
+    ensure!(
+        full.words().contains("holds LH0003L9") && full.words().contains("holds LH0001L9"),
+        "{full}"
+    );
+    run(&mut by_volume(&scratch, &served, "status", "LH9999")?)?.expect_code(2)?;
+    served.stop()
+}
+
+#[test]
+fn a_label_that_is_not_the_cartridge_s_is_refused() -> Result<()> {
+    let scratch = Scratch::new()?;
+    create(&scratch)?;
+    // Somebody copies a labelled cartridge over another one.
+    let served = Served::start(&scratch)?;
+    run(&mut by_volume(&scratch, &served, "label", "LH0001")?)?.expect_success()?;
+    tapelib(&scratch, &served, &["unload", "LH0001"])?.expect_success()?;
+    served.stop()?;
+    let cartridges = scratch.join("lib/cartridges");
+    fs::copy(
+        cartridges.join("LH0001L9.vtape"),
+        cartridges.join("LH0002L9.vtape"),
+    )?;
+    let served = Served::start(&scratch)?;
+    let source = source(&scratch, "source", 1)?;
+    let refused = run(by_volume(&scratch, &served, "backup", "LH0002")?.arg(&source))?;
+    ensure!(matches!(refused.code(), Some(3 | 4)), "{refused}");
+    served.stop()
+}

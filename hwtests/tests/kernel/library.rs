@@ -8,9 +8,6 @@ use longhaul_hwtests::rig::{Host, Job};
 /// A target, and what it serves, are there after a second or two.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What the cartridges are called, in the order of their slots.
-pub const VOLUMES: [&str; 4] = ["LH0001L9", "LH0002L9", "LH0003L9", "LH0004L9"];
-
 /// Serves a library of two drives to whom the door says; no door is this host
 /// itself, whose tape drivers are loaded then.
 pub fn serve(host: &mut Host, door: &str) -> Result<Job> {

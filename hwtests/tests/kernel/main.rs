@@ -9,3 +9,4 @@ mod fcoe;
 mod hosts;
 mod iscsi;
 mod library;
+mod vtl;

@@ -125,7 +125,7 @@ fn notes(element: &Element) -> String {
     if element.disabled {
         notes.push("disabled".into());
     }
-    if let Some(source) = element.source {
+    if let Some(source) = element.source.filter(|source| *source != element.address) {
         notes.push(format!("from {source}"));
     }
     notes.join(", ")

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 /// One initiator port's path to the drive (SAM-6 4.7). The drive gives them
-/// out: [`Drive::connect`](super::Drive::connect).
+/// out: [`Drive::connect`](crate::Drive::connect).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Nexus(pub(crate) u64);
 
