@@ -6,7 +6,14 @@
 mod data;
 mod devices;
 mod fcoe;
+mod fibre;
 mod hosts;
 mod iscsi;
+mod job;
 mod library;
+mod mover;
+mod paths;
+mod peers;
+mod san;
+mod seen;
 mod vtl;
