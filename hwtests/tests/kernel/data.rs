@@ -20,7 +20,7 @@ pub fn make(host: &mut Host) -> Result<()> {
          mkfs.ext4 -q /tmp/disk
          mkdir /data
          modprobe loop
-         mount -o loop /tmp/disk /data
+         mount -o loop,discard /tmp/disk /data
          lh-tree /data/source",
         PATIENCE,
     )?

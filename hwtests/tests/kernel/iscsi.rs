@@ -48,7 +48,10 @@ pub fn log_in(host: &mut Host, node: u8, nets: &[Net]) -> Result<()> {
             "iscsiadm -m node -o update -n '{name}' -v {value}"
         ))?;
     }
-    host.run("iscsiadm -m node -l")?;
+    // Discovery by one portal names all of them.
+    for net in nets {
+        host.run(&format!("iscsiadm -m node -p {} -l", net.address(1)))?;
+    }
     Ok(())
 }
 

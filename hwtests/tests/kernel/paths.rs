@@ -1,0 +1,63 @@
+//! Two paths to one drive.
+
+use anyhow::{Result, ensure};
+use longhaul_hwtests::rig::trial::plain;
+use longhaul_hwtests::rig::{Host, Kernel, Net, Network, trial};
+
+use crate::devices::{hear_attentions, is_conflict, write_a_block};
+use crate::iscsi::{door, log_in};
+use crate::library;
+use crate::san::wait_until_sent;
+use crate::seen::{self, VOLUMES};
+use crate::{data, mover};
+
+const PATHS: [Net; 2] = [Net::San, Net::SecondSan];
+
+#[test]
+fn a_cut_path_is_replaced_and_the_reservation_holds_on_both() -> Result<()> {
+    let name = "a_cut_path_is_replaced_and_the_reservation_holds_on_both";
+    trial(name, &plain(Kernel::V6_1), 3, |trial| {
+        let network = Network::new(3)?;
+        let mut target = Host::boot_on(&network, trial, Kernel::V6_1, 1)?;
+        library::serve(&mut target, &door(&PATHS, &[2, 3]))?;
+        let mut host = Host::boot_on(&network, trial, Kernel::V6_1, 2)?;
+        data::make(&mut host)?;
+        log_in(&mut host, 2, &PATHS)?;
+        let mut other = Host::boot_on(&network, trial, Kernel::V6_1, 3)?;
+        log_in(&mut other, 3, &[Net::SecondSan])?;
+
+        // One drive, not two.
+        let seen = seen::look(&mut host, 2)?;
+        let serial = &seen.drives[0].serial;
+        data::run(&mut host, &seen.load(VOLUMES[0], 0))?;
+        let label = format!("lh-mover label --drive {serial} --catalog /data/catalog");
+        data::run(&mut host, &label)?;
+
+        let job = host.start(&mover::back_up(serial))?;
+        let cut = wait_until_sent(&network, 2, &PATHS, 40_000_000)?;
+        network.set_link(cut, 2, false)?;
+        let other_path = if cut == PATHS[0] { PATHS[1] } else { PATHS[0] };
+        let before = network.carried(other_path, 2)?.sent_bytes;
+
+        // Who has merely registered cannot write.
+        let theirs = seen::look(&mut other, 1)?;
+        let sg = theirs.drives[0].node("sg")?;
+        let raw = other.run_within(
+            &format!(
+                "{}
+                 sg_persist --out --register-ignore --param-sark=0xb3 {sg}
+                 {}",
+                hear_attentions(&sg),
+                write_a_block(&sg)
+            ),
+            data::PATIENCE,
+        )?;
+        ensure!(is_conflict(&raw.said), "the drive took it: {}", raw.said);
+
+        host.finish(&job, data::PATIENCE)?.expect_success()?;
+        let sent = network.carried(other_path, 2)?.sent_bytes - before;
+        ensure!(sent > 10_000_000, "{sent} bytes took the other path");
+        data::run(&mut host, &mover::verify_and_restore(serial))?;
+        Ok(())
+    })
+}
