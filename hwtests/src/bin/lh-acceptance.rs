@@ -102,7 +102,7 @@ fn accept(arguments: &Arguments) -> Result<usize> {
         groups.retain(|group| *group != Group::Ends || arguments.to_the_end);
     }
     let report = run(nexuses, &groups, !arguments.loses_data, |case| {
-        println!("{case}")
+        println!("{case}");
     });
     print!("{report}");
     Ok(report.failed())
