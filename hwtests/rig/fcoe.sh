@@ -58,8 +58,9 @@ perl -0pi -e '
 # Without a Module.symvers, and with symbols without versions: modpost warns.
 build M="$work/module" KBUILD_MODPOST_WARN=1 modules
 
+mkdir -p "${module%/*}"
 cp "$0" "$module.made-by"
-install -D -m 644 "$work/module/fcoe.ko" "$module.new"
+install -m 644 "$work/module/fcoe.ko" "$module.new"
 mv "$module.new" "$module"
 cd "$rig"
 rm -rf "$work"

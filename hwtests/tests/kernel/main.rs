@@ -3,5 +3,10 @@
 //!
 //! Names of tests begin with the requirements that they show.
 
+mod data;
+mod devices;
+mod fcoe;
 mod hosts;
+mod iscsi;
+mod library;
 mod vtl;
