@@ -1,23 +1,28 @@
-//! SCSI commands through `SG_IO` (`include/scsi/sg.h`, version 3).
+//! SCSI commands by the sg driver's structure (`include/scsi/sg.h`, version 3).
 //!
-//! One blocking ioctl, which the kernel answers on `/dev/sgN` (the sg driver),
-//! on `/dev/nstN`, `/dev/schN` and `/dev/bsg/…` (`drivers/scsi/scsi_ioctl.c`):
-//! the same structure, two implementations. The one behind `/dev/nstN` maps the
-//! caller's pages and waits without being interruptible; the sg driver copies,
-//! unless direct I/O is asked for and allowed (`/proc/scsi/sg/allow_dio`), and
-//! can be interrupted, which leaves the command running with nobody to tell
-//! its outcome. So all signals are held back on the thread while it waits.
+//! The kernel takes it in two ways:
 //!
-//! A stop (SIGSTOP, the freezer) cannot be held back: the sg driver then lets
-//! go of the command, and **the kernel starts the ioctl again** when the process
-//! goes on, so that a WRITE may be executed twice. Whoever writes to a tape by
-//! `/dev/sgN` has to compare positions afterwards; on `/dev/nstN` it cannot
-//! happen.
+//! - [`execute`] is the ioctl `SG_IO` on `/dev/nstN` (and others that
+//!   `drivers/scsi/scsi_ioctl.c` answers): it maps the caller's pages, and once
+//!   the command is sent it waits without being interruptible.
+//! - [`Packets`] writes the structure to `/dev/sgN`, and reads it back when the
+//!   command has ended. The sg driver copies the data.
+//!
+//! `SG_IO` works on `/dev/sgN` too, **and must not be used there to write to a
+//! tape**: the driver's wait can be interrupted, also by what no process can
+//! hold back (SIGSTOP, the freezer). It then lets go of the command, which goes
+//! on, and when the process does, the kernel starts the ioctl again: two
+//! records on the tape, with GOOD for both, of which the process has sent one.
+//! (Seen on kernels 6.1 and 7.2 with a drive that takes its time.) A read that
+//! is started again does no harm.
 
+use std::fs::File;
 use std::io;
+use std::marker::PhantomData;
 use std::mem::{MaybeUninit, offset_of};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::ptr;
+use std::thread;
 use std::time::Duration;
 
 /// Most bytes of sense data that the kernel keeps (`SCSI_SENSE_BUFFERSIZE`,
@@ -39,9 +44,10 @@ const DIRECTION_NONE: libc::c_int = -1;
 const DIRECTION_TO_DEVICE: libc::c_int = -2;
 const DIRECTION_FROM_DEVICE: libc::c_int = -3;
 
-/// `SG_FLAG_DIRECT_IO`: the sg driver maps pages if it may, and copies
-/// otherwise; the other drivers pay no heed to it.
-const FLAG_DIRECT_IO: libc::c_uint = 0x01;
+/// How long to wait for a command of a device that is being taken away: the
+/// driver then says at once, again and again, that there is nothing yet.
+const GOING_PAUSE: Duration = Duration::from_millis(10);
+
 /// `SG_FLAG_Q_AT_TAIL`: behind what is queued. The sg driver would go before.
 const FLAG_Q_AT_TAIL: libc::c_uint = 0x10;
 
@@ -147,8 +153,77 @@ impl std::fmt::Debug for Answer {
     }
 }
 
-/// Sends a command and waits for its end. `data` is what moves, all of it; it
-/// must be empty for [`Direction::None`].
+/// A command on its way: the structure, and what it points to.
+struct Packet<'a> {
+    header: Header,
+    /// The kernel writes it through `header.sbp`.
+    sense: Box<[u8; SENSE_BYTES_MAX]>,
+    _borrowed: PhantomData<(&'a [u8], &'a mut [u8])>,
+}
+
+impl<'a> Packet<'a> {
+    fn new(
+        cdb: &'a [u8],
+        direction: Direction,
+        data: &'a mut [u8],
+        timeout: Duration,
+    ) -> io::Result<Packet<'a>> {
+        let dxfer_len = check(cdb, direction, data.len())?;
+        let mut sense = Box::new([0u8; SENSE_BYTES_MAX]);
+        let header = Header {
+            interface_id: libc::c_int::from(b'S'),
+            dxfer_direction: match direction {
+                Direction::None => DIRECTION_NONE,
+                Direction::In => DIRECTION_FROM_DEVICE,
+                Direction::Out => DIRECTION_TO_DEVICE,
+            },
+            cmd_len: cdb.len() as u8,
+            mx_sb_len: SENSE_BYTES_MAX as u8,
+            iovec_count: 0,
+            dxfer_len,
+            dxferp: if data.is_empty() {
+                ptr::null_mut()
+            } else {
+                data.as_mut_ptr().cast()
+            },
+            cmdp: cdb.as_ptr(),
+            sbp: sense.as_mut_ptr(),
+            timeout: timeout_ms(timeout),
+            flags: FLAG_Q_AT_TAIL,
+            pack_id: 0,
+            usr_ptr: ptr::null_mut(),
+            status: 0,
+            masked_status: 0,
+            msg_status: 0,
+            sb_len_wr: 0,
+            host_status: 0,
+            driver_status: 0,
+            resid: 0,
+            duration: 0,
+            info: 0,
+        };
+        Ok(Packet {
+            header,
+            sense,
+            _borrowed: PhantomData,
+        })
+    }
+
+    fn answer(&self) -> Answer {
+        let header = &self.header;
+        let sense_len = usize::from(header.sb_len_wr).min(SENSE_BYTES_MAX);
+        Answer::new(
+            header.status,
+            header.host_status,
+            header.driver_status,
+            header.resid,
+            &self.sense[..sense_len],
+        )
+    }
+}
+
+/// Sends a command by `SG_IO` and waits for its end. `data` is what moves, all
+/// of it; it must be empty for [`Direction::None`].
 ///
 /// # Errors
 /// The kernel's, if it did not take the command or gave up on it (`ENODEV` for
@@ -161,76 +236,133 @@ pub fn execute(
     data: &mut [u8],
     timeout: Duration,
 ) -> io::Result<Answer> {
-    let dxfer_len = check(cdb, direction, data.len())?;
-    let mut sense = [0u8; SENSE_BYTES_MAX];
-    let mut header = Header {
-        interface_id: libc::c_int::from(b'S'),
-        dxfer_direction: match direction {
-            Direction::None => DIRECTION_NONE,
-            Direction::In => DIRECTION_FROM_DEVICE,
-            Direction::Out => DIRECTION_TO_DEVICE,
-        },
-        cmd_len: cdb.len() as u8,
-        mx_sb_len: SENSE_BYTES_MAX as u8,
-        iovec_count: 0,
-        dxfer_len,
-        dxferp: if data.is_empty() {
-            ptr::null_mut()
-        } else {
-            data.as_mut_ptr().cast()
-        },
-        cmdp: cdb.as_ptr(),
-        sbp: sense.as_mut_ptr(),
-        timeout: timeout_ms(timeout),
-        flags: FLAG_DIRECT_IO | FLAG_Q_AT_TAIL,
-        pack_id: 0,
-        usr_ptr: ptr::null_mut(),
-        status: 0,
-        masked_status: 0,
-        msg_status: 0,
-        sb_len_wr: 0,
-        host_status: 0,
-        driver_status: 0,
-        resid: 0,
-        duration: 0,
-        info: 0,
-    };
+    let mut packet = Packet::new(cdb, direction, data, timeout)?;
+    let header = &raw mut packet.header;
     let signals = Signals::hold()?;
-    // SAFETY: `header` is laid out as the kernel's structure (asserted above).
-    // Its pointers and lengths describe `cdb` (read), `sense` (written, at most
-    // `mx_sb_len`) and `data` (`dxfer_len` bytes, read or written), which are
-    // all borrowed for the whole call, `data` exclusively.
-    let result = unsafe { libc::ioctl(device.as_raw_fd(), SG_IO, &raw mut header) };
+    // SAFETY: the header is laid out as the kernel's structure (asserted
+    // above). Its pointers and lengths describe `cdb` (read), `sense` (written,
+    // at most `mx_sb_len`) and `data` (`dxfer_len` bytes, read or written),
+    // which the packet borrows or owns for the whole call, `data` exclusively.
+    let result = unsafe { libc::ioctl(device.as_raw_fd(), SG_IO, header) };
     let error = io::Error::last_os_error();
     drop(signals);
     if result < 0 {
         return Err(error);
     }
-    let sense_len = usize::from(header.sb_len_wr).min(SENSE_BYTES_MAX);
-    Ok(Answer::new(
-        header.status,
-        header.host_status,
-        header.driver_status,
-        header.resid,
-        &sense[..sense_len],
-    ))
+    Ok(packet.answer())
 }
 
-/// Sets how large a transfer the sg driver keeps memory for, and gives what it
-/// keeps: less, if the host adapter takes less. Larger transfers get memory of
-/// their own each time, and fail with `ENOMEM` when it is scattered too much.
-///
-/// # Errors
-/// The kernel's; `EBUSY` while a command uses that memory.
-pub fn reserve(device: BorrowedFd<'_>, bytes: u32) -> io::Result<u32> {
-    let mut size = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
-    for request in [SG_SET_RESERVED_SIZE, SG_GET_RESERVED_SIZE] {
-        // SAFETY: both requests read or write one `int` behind the pointer.
-        if unsafe { libc::ioctl(device.as_raw_fd(), request, &raw mut size) } < 0 {
-            return Err(io::Error::last_os_error());
+/// A `/dev/sgN` that commands are written to and answers read from.
+#[derive(Debug)]
+pub struct Packets {
+    device: File,
+    /// A command was sent whose answer could not be read. The driver may still
+    /// have it, and would write it to where that command's memory was.
+    given_up: bool,
+}
+
+impl Packets {
+    /// `device` must be a node of the sg driver, opened for reading and
+    /// writing and with `O_NONBLOCK`.
+    pub fn new(device: File) -> Packets {
+        Packets {
+            device,
+            given_up: false,
         }
     }
-    Ok(u32::try_from(size).unwrap_or(0))
+
+    /// Sends a command and waits for its end. Being stopped or interrupted only
+    /// interrupts the waiting.
+    ///
+    /// # Errors
+    /// As [`execute`]. After an answer could not be read, every further command
+    /// is refused with `ENODEV`: the device has to be opened anew.
+    pub fn exchange(
+        &mut self,
+        cdb: &[u8],
+        direction: Direction,
+        data: &mut [u8],
+        timeout: Duration,
+    ) -> io::Result<Answer> {
+        if self.given_up {
+            return Err(io::Error::from_raw_os_error(libc::ENODEV));
+        }
+        let mut packet = Packet::new(cdb, direction, data, timeout)?;
+        let header = &raw const packet.header;
+        let fd = self.device.as_raw_fd();
+        // SAFETY: `write` reads the header (laid out as the kernel's structure,
+        // asserted above), the CDB and, towards the device, the data, which are
+        // borrowed by the packet, and copies them. The driver keeps the
+        // pointers to sense data and data for `receive`.
+        sent(unsafe { libc::write(fd, header.cast(), size_of::<Header>()) })?;
+        self.given_up = true;
+        receive(fd, &mut packet)?;
+        self.given_up = false;
+        Ok(packet.answer())
+    }
+
+    /// Sets how large a transfer the driver keeps memory for, and gives what it
+    /// keeps: less, if the host adapter takes less. Larger transfers get memory
+    /// of their own each time, and fail with `ENOMEM` when it is scattered too
+    /// much.
+    ///
+    /// # Errors
+    /// The kernel's; `EBUSY` while a command uses that memory.
+    pub fn reserve(&self, bytes: u32) -> io::Result<u32> {
+        let mut size = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+        for request in [SG_SET_RESERVED_SIZE, SG_GET_RESERVED_SIZE] {
+            // SAFETY: both requests read or write one `int` behind the pointer.
+            if unsafe { libc::ioctl(self.device.as_raw_fd(), request, &raw mut size) } < 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        Ok(u32::try_from(size).unwrap_or(0))
+    }
+}
+
+/// Waits for the answer to the packet that was sent last.
+fn receive(fd: RawFd, packet: &mut Packet<'_>) -> io::Result<()> {
+    let header = &raw mut packet.header;
+    loop {
+        wait_for_input(fd)?;
+        // SAFETY: `read` writes the header, and through the pointers that were
+        // sent with it at most `mx_sb_len` bytes of sense data and `dxfer_len`
+        // bytes of data, which the packet borrows or owns. It is this packet's
+        // answer: each is read before another is sent (`Packets::given_up`).
+        match sent(unsafe { libc::read(fd, header.cast(), size_of::<Header>()) }) {
+            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => thread::sleep(GOING_PAUSE),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+fn sent(result: libc::ssize_t) -> io::Result<()> {
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Waits until there is an answer, for as long as it takes: the kernel keeps
+/// the command's time.
+fn wait_for_input(fd: RawFd) -> io::Result<()> {
+    let mut poll = libc::pollfd {
+        fd,
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    loop {
+        // SAFETY: one `pollfd`, which the call reads and writes.
+        let result = unsafe { libc::poll(&raw mut poll, 1, -1) };
+        if result >= 0 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
 }
 
 /// Holds a command's lengths against what the structures can say, and gives the
@@ -258,7 +390,7 @@ pub(crate) fn timeout_ms(timeout: Duration) -> u32 {
 struct Signals {
     before: libc::sigset_t,
     /// Masks belong to threads: the guard may not go to another.
-    _thread: std::marker::PhantomData<*const ()>,
+    _thread: PhantomData<*const ()>,
 }
 
 impl Signals {
@@ -278,7 +410,7 @@ impl Signals {
         Ok(Signals {
             // SAFETY: `pthread_sigmask` succeeded, so it has written the set.
             before: unsafe { before.assume_init() },
-            _thread: std::marker::PhantomData,
+            _thread: PhantomData,
         })
     }
 }
@@ -295,7 +427,7 @@ impl Drop for Signals {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs::File;
+    use std::io::Write;
     use std::os::fd::AsFd;
 
     #[test]
@@ -310,8 +442,42 @@ mod tests {
         )
         .expect_err("no SCSI device");
         assert_eq!(error.raw_os_error(), Some(libc::ENOTTY));
-        let error = reserve(null.as_fd(), 1 << 20).expect_err("no SCSI device");
+        let packets = Packets::new(null);
+        let error = packets.reserve(1 << 20).expect_err("no SCSI device");
         assert_eq!(error.raw_os_error(), Some(libc::ENOTTY));
+    }
+
+    #[test]
+    fn a_file_that_takes_what_is_written_and_gives_it_back_is_an_exchange() {
+        // A pair of sockets hands the structure back as it was written.
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("sockets");
+        let echo = thread::spawn(move || {
+            let mut theirs = theirs;
+            let mut header = [0; size_of::<Header>()];
+            std::io::Read::read_exact(&mut theirs, &mut header).expect("written");
+            header[offset_of!(Header, status)] = 0x08;
+            theirs.write_all(&header).expect("read");
+        });
+        let mut packets = Packets::new(File::from(std::os::fd::OwnedFd::from(ours)));
+        let second = Duration::from_secs(1);
+        let answer = packets.exchange(&[0; 6], Direction::None, &mut [], second);
+        assert_eq!(answer.expect("an answer").status, 0x08);
+        echo.join().expect("ended");
+    }
+
+    #[test]
+    fn after_an_answer_that_never_came_nothing_more_is_sent() {
+        let write_only = File::options()
+            .write(true)
+            .open("/dev/null")
+            .expect("opens");
+        let mut packets = Packets::new(write_only);
+        let second = Duration::from_secs(1);
+        let mut exchange = || packets.exchange(&[0; 6], Direction::None, &mut [], second);
+        let error = exchange().expect_err("it can't be read");
+        assert_eq!(error.raw_os_error(), Some(libc::EBADF));
+        let error = exchange().expect_err("refused");
+        assert_eq!(error.raw_os_error(), Some(libc::ENODEV));
     }
 
     #[test]

@@ -16,12 +16,17 @@ fn the_emulated_drive_conforms() {
     let first = Emulated::create(&url).expect("a cartridge");
     let second = Emulated::attach(first.drive(), "another host", first.name());
     let groups: Vec<_> = GROUPS.iter().map(|(_, group)| *group).collect();
-    let report = run(vec![Box::new(first), Box::new(second)], &groups, true);
+    let report = run(
+        vec![Box::new(first), Box::new(second)],
+        &groups,
+        true,
+        |case| println!("{case}"),
+    );
     println!("{report}");
     let others: Vec<_> = report
         .cases
         .iter()
-        .filter(|(_, ended, _)| *ended != Ended::Passed)
+        .filter(|case| case.ended != Ended::Passed)
         .collect();
     assert!(others.is_empty(), "{others:#?}");
     assert!(report.passed() > 40);

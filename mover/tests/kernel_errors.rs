@@ -8,6 +8,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -61,6 +62,20 @@ impl Rig {
         rig.backup(&mut session).expect("the first set");
         session.release();
         rig
+    }
+
+    /// Another like it.
+    fn copy(&self) -> Rig {
+        let dir = tempfile::tempdir().expect("scratch");
+        let copied = Command::new("cp")
+            .arg("-a")
+            .arg(self.dir.path().join("."))
+            .arg(dir.path())
+            .status()
+            .expect("cp runs");
+        assert!(copied.success());
+        let catalog = Catalog::open(&dir.path().join("catalog")).expect("a catalog");
+        Rig { dir, catalog }
     }
 
     fn url(&self) -> Url {
@@ -122,8 +137,7 @@ impl Rig {
 }
 
 /// Whether the backup had so many commands.
-fn meets(fault: Fault) -> bool {
-    let rig = Rig::new();
+fn meets(rig: &Rig, fault: Fault) -> bool {
     let emulated = Emulated::open(&rig.url()).expect("the cartridge");
     let faulty = Faulty::new(emulated, Some(fault));
     let sent = faulty.sent();
@@ -137,6 +151,7 @@ fn meets(fault: Fault) -> bool {
 }
 
 fn at_every_command(failure: Failure, executed: bool, lasts: bool) {
+    let rig = Rig::new();
     for at in 1..COMMANDS_MAX {
         let fault = Fault {
             at,
@@ -144,7 +159,7 @@ fn at_every_command(failure: Failure, executed: bool, lasts: bool) {
             executed,
             lasts,
         };
-        if !meets(fault) {
+        if !meets(&rig.copy(), fault) {
             return;
         }
     }

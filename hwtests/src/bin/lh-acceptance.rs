@@ -101,7 +101,9 @@ fn accept(arguments: &Arguments) -> Result<usize> {
         groups = GROUPS.iter().map(|(_, group)| *group).collect();
         groups.retain(|group| *group != Group::Ends || arguments.to_the_end);
     }
-    let report = run(nexuses, &groups, !arguments.loses_data);
+    let report = run(nexuses, &groups, !arguments.loses_data, |case| {
+        println!("{case}");
+    });
     print!("{report}");
     Ok(report.failed())
 }

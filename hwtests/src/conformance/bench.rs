@@ -19,7 +19,7 @@ use longhaul_scsi::transport::{Data, Outcome, Request, Transport};
 /// Attentions that may be queued before a command gets through.
 const ATTENTIONS_MAX: u32 = 32;
 /// How often a drive may say that it is becoming ready, a second apart.
-const POLLS_MAX: u32 = 600;
+const POLLS_MAX: u32 = 180;
 
 /// Why a case did not pass.
 #[derive(Debug, Clone, PartialEq, Eq)]

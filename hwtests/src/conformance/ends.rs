@@ -20,12 +20,16 @@ const fn case(name: &'static str, run: fn(&mut Bench) -> Result<(), Gap>) -> Cas
     Case { name, group, run }
 }
 
-const BLOCK_BYTES: usize = 64 << 10;
+/// A device that keeps no data counts blocks, not bytes: it gets small ones.
+fn block_bytes(bench: &Bench) -> usize {
+    if bench.keeps_data { 64 << 10 } else { 512 }
+}
+
 /// A medium that takes more than this is not a small one.
 const BLOCKS_MAX: u64 = 64 << 10;
 
-fn filler(number: u64) -> Vec<u8> {
-    block(number, BLOCK_BYTES)
+fn filler(bench: &Bench, number: u64) -> Vec<u8> {
+    block(number, block_bytes(bench))
 }
 
 /// Whether a write was done, at or past early warning: NO SENSE with EOM.
@@ -38,14 +42,15 @@ fn warns(outcome: &Outcome) -> bool {
 /// Writes until early warning; gives the number of blocks that were written.
 fn fill(bench: &mut Bench) -> Result<u64, Gap> {
     for number in 0..BLOCKS_MAX {
-        let answer = bench.write(&filler(number));
+        let filler = filler(bench, number);
+        let answer = bench.write(&filler);
         if warns(&answer.outcome) {
             return Ok(number + 1);
         }
         answer.good()?;
     }
-    let mib = (BLOCKS_MAX * BLOCK_BYTES as u64) >> 20;
-    Err(Gap::Lacking(format!("no early warning in {mib} MiB")))
+    let what = format!("no early warning in {BLOCKS_MAX} blocks");
+    Err(Gap::Lacking(what))
 }
 
 fn early_warning(bench: &mut Bench) -> Result<(), Gap> {
@@ -62,13 +67,15 @@ fn early_warning(bench: &mut Bench) -> Result<(), Gap> {
     bench.expect_at(written + 1)?;
     let locate = longhaul_scsi::ssc::motion::Locate10::new(written as u32 - 1);
     bench.command(0, locate).good()?;
-    bench.expect_block(&filler(written - 1))
+    let last = filler(bench, written - 1);
+    bench.expect_block(&last)
 }
 
 fn overflow(bench: &mut Bench) -> Result<(), Gap> {
     let mut written = fill(bench)?;
     let refused: Answer = loop {
-        let answer = bench.write(&filler(written));
+        let filler = filler(bench, written);
+        let answer = bench.write(&filler);
         if !warns(&answer.outcome) {
             break answer;
         }
@@ -76,14 +83,16 @@ fn overflow(bench: &mut Bench) -> Result<(), Gap> {
         must!(written < BLOCKS_MAX, "no end behind early warning");
     };
     let sense = refused.check(SenseKey::VolumeOverflow, 0x00, 0x02)?;
+    let all = block_bytes(bench);
     must!(
-        sense.eom && sense.residual() == Some(BLOCK_BYTES as i64),
-        "EOM {}, INFORMATION {:?} instead of {BLOCK_BYTES}",
+        sense.eom && sense.residual() == Some(all as i64),
+        "EOM {}, INFORMATION {:?} instead of {all}",
         sense.eom,
         sense.residual()
     );
     bench.expect_at(written)?;
     let locate = longhaul_scsi::ssc::motion::Locate10::new(written as u32 - 1);
     bench.command(0, locate).good()?;
-    bench.expect_block(&filler(written - 1))
+    let last = filler(bench, written - 1);
+    bench.expect_block(&last)
 }

@@ -81,11 +81,33 @@ pub enum Ended {
     Failed(String),
 }
 
-/// What came of all cases.
+/// A case that has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// The case's name.
+    pub name: &'static str,
+    /// How it ended.
+    pub ended: Ended,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl fmt::Display for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Done { name, ended, took } = self;
+        match ended {
+            Ended::Passed => write!(f, "passed   {name} ({:.2} s)", took.as_secs_f64()),
+            Ended::Lacking(what) => write!(f, "lacking  {name}: {what}"),
+            Ended::Failed(what) => write!(f, "FAILED   {name}: {what}"),
+        }
+    }
+}
+
+/// What came of all cases. As text: the sum of them.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// Each case by name, how it ended, and how long it took.
-    pub cases: Vec<(&'static str, Ended, Duration)>,
+    /// The cases, in order.
+    pub cases: Vec<Done>,
     /// The commands that passing cases relied on.
     pub confirmed: BTreeSet<&'static str>,
 }
@@ -102,20 +124,12 @@ impl Report {
     }
 
     fn count(&self, is: impl Fn(&Ended) -> bool) -> usize {
-        self.cases.iter().filter(|(_, ended, _)| is(ended)).count()
+        self.cases.iter().filter(|case| is(&case.ended)).count()
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, ended, took) in &self.cases {
-            let took = took.as_secs_f64();
-            match ended {
-                Ended::Passed => writeln!(f, "passed   {name} ({took:.2} s)")?,
-                Ended::Lacking(what) => writeln!(f, "lacking  {name}: {what}")?,
-                Ended::Failed(what) => writeln!(f, "FAILED   {name}: {what}")?,
-            }
-        }
         let all: Vec<_> = self.confirmed.iter().copied().collect();
         writeln!(f, "confirmed: {}", all.join(", "))?;
         let lacking = self.cases.len() - self.passed() - self.failed();
@@ -142,8 +156,14 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
 /// Runs the cases of some groups. `nexuses` are paths of different initiators to
 /// one drive with a scratch cartridge, **which is written over**; with one, the
 /// cases for several are left out. `keeps_data` is false for a device that
-/// returns other data than was written to it.
-pub fn run(nexuses: Vec<Box<dyn Transport>>, groups: &[Group], keeps_data: bool) -> Report {
+/// returns other data than was written to it. `each` is told of every case when
+/// it has ended: some take minutes on a real drive.
+pub fn run(
+    nexuses: Vec<Box<dyn Transport>>,
+    groups: &[Group],
+    keeps_data: bool,
+    mut each: impl FnMut(&Done),
+) -> Report {
     let several = nexuses.len() > 1;
     let mut bench = Bench::new(nexuses, keeps_data);
     let mut report = Report::default();
@@ -161,7 +181,13 @@ pub fn run(nexuses: Vec<Box<dyn Transport>>, groups: &[Group], keeps_data: bool)
         if ended == Ended::Passed {
             report.confirmed.extend(relied_on);
         }
-        report.cases.push((case.name, ended, begun.elapsed()));
+        let done = Done {
+            name: case.name,
+            ended,
+            took: begun.elapsed(),
+        };
+        each(&done);
+        report.cases.push(done);
     }
     report
 }

@@ -3,6 +3,7 @@
 //!
 //! Names of tests begin with the requirements that they show.
 
+mod conformance;
 mod data;
 mod devices;
 mod fcoe;

@@ -246,6 +246,16 @@ pub enum Problem {
         /// READ BLOCK LIMITS, in bytes; 0 if it named none.
         max: u32,
     },
+    /// The kernel or the host adapter takes no transfer of that length (EINVAL,
+    /// EIO, ENOMEM before it was sent).
+    #[error(
+        "this host adapter takes no transfer of {bytes} bytes; nothing was sent; \
+             label the volume with smaller records, or raise the adapter's limits"
+    )]
+    TooLarge {
+        /// Asked for, in bytes.
+        bytes: i64,
+    },
     /// A mode was set, and the drive says that it has another.
     #[error("the drive was told to use {what} {wanted} and uses {found}")]
     Mode {

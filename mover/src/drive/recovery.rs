@@ -22,7 +22,7 @@
 
 use longhaul_scsi::sense::SenseKey;
 use longhaul_scsi::status::Status;
-use longhaul_scsi::transport::{Outcome, TransportError};
+use longhaul_scsi::transport::Outcome;
 use longhaul_scsi::verdict::{Doing, Executed, Verdict, executed, verdict};
 
 use super::command::Tries;
@@ -230,7 +230,10 @@ impl Drive {
             // was refused: nothing for anybody to worry about.
             Verdict::EndOfData | Verdict::EndOfPartition => Ok(Step::Done(verdict)),
             Verdict::Retry { .. } if outcome.sense.is_none() => Ok(Step::NotSent),
-            Verdict::TooLarge => Ok(Step::Fail(Problem::Path(TransportError::TooLarge))),
+            Verdict::TooLarge => Ok(Step::Fail(Problem::TooLarge {
+                // Nothing moved, so all of it is residual.
+                bytes: outcome.residual,
+            })),
             verdict => {
                 self.doubt = true;
                 // What comes of it is told by whoever gives up; the unit

@@ -32,6 +32,9 @@ const ATTRIBUTES_BYTES: u32 = 16 << 10;
 /// Room for the registrations of more nexuses than a SAN has.
 const RESERVATIONS_BYTES: u16 = 32 << 10;
 
+const DRIVE: &str = "drive";
+const CHANGER: &str = "changer";
+
 /// A tape drive or changer.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
@@ -104,7 +107,7 @@ fn report(device: &Device, openers: &Openers) -> Report {
     let first = device.first();
     let is_changer = first.device_type == DeviceType::MediumChanger;
     let mut report = Report {
-        kind: if is_changer { "changer" } else { "drive" },
+        kind: if is_changer { CHANGER } else { DRIVE },
         vendor: first.vendor.clone(),
         product: first.product.clone(),
         revision: first.revision.clone(),
@@ -147,17 +150,18 @@ fn ask(device: &Device, report: &mut Report) {
         nst: None,
         ..lun.clone()
     };
-    let mut transport = match Sg::open(&only_sg) {
-        Ok(transport) => transport,
-        Err(error) => {
-            report.problem = Some(error.to_string());
-            return;
-        }
-    };
-    let reservation = reservation(&mut transport);
-    report.reservation = reservation.and_then(|found| holder(&mut transport, &found));
-    if report.kind == "drive" && report.reservation.is_none() {
-        report.volume = volume(&mut transport);
+    match Sg::open(&only_sg) {
+        Ok(mut transport) => question(&mut transport, report),
+        Err(error) => report.problem = Some(error.to_string()),
+    }
+}
+
+/// What a device tells about itself without being disturbed.
+fn question(transport: &mut dyn Transport, report: &mut Report) {
+    let reservation = reservation(transport);
+    report.reservation = reservation.and_then(|found| holder(transport, &found));
+    if report.kind == DRIVE && report.reservation.is_none() {
+        report.volume = volume(transport);
     }
 }
 
@@ -243,7 +247,63 @@ fn ask_in(transport: &mut dyn Transport, cdb: Cdb, len: usize) -> Option<Vec<u8>
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use longhaul_emulator::transport::Emulated;
+    use longhaul_emulator::url::Url;
+
     use super::*;
+    use crate::drive::{Drive, Patience};
+
+    fn questioned(transport: &mut dyn Transport) -> Report {
+        let mut report = Report {
+            kind: DRIVE,
+            vendor: String::new(),
+            product: String::new(),
+            revision: String::new(),
+            serial: String::new(),
+            naa: None,
+            paths: Vec::new(),
+            in_use: None,
+            reservation: None,
+            volume: None,
+            problem: None,
+        };
+        question(transport, &mut report);
+        report
+    }
+
+    #[test]
+    fn a_free_drive_tells_its_volume_and_a_reserved_one_only_its_holder() {
+        let dir = tempfile::tempdir().expect("scratch");
+        let url = Url {
+            path: dir.path().join("tape.vtape"),
+            barcode: Some("LH0001L9".to_owned()),
+            ..Url::default()
+        };
+        let holder = Emulated::create(&url).expect("a cartridge");
+        let drive = holder.drive();
+        let mut other = Emulated::attach(Arc::clone(&drive), "other", "other".to_owned());
+        let report = questioned(&mut other);
+        assert_eq!(report.volume.as_deref(), Some("LH0001L9"));
+        assert!(report.reservation.is_none());
+
+        let mut session = Drive::open_with(Box::new(holder), Patience::brief()).expect("opens");
+        session.reserve(Key::new(1, 2)).expect("free");
+        let commands = || drive.lock().expect("no panic").commands();
+        let before = commands();
+        let report = questioned(&mut other);
+        let found = report.reservation.expect("held");
+        assert_eq!(
+            (found.key.as_str(), found.is_longhaul),
+            ("4c48000100000002", true)
+        );
+        assert_eq!(report.volume, None);
+        assert!(
+            commands() - before <= 3,
+            "no more than who holds it is asked"
+        );
+    }
 
     #[test]
     fn initiators_by_their_protocol() {

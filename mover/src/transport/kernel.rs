@@ -13,8 +13,8 @@ use super::paths::Paths;
 use super::sg::Sg;
 use super::sysfs::{Lun, Sysfs};
 
-/// Opens the device that a node, or a link to one, leads to. Naming a bsg node
-/// means that way and no other.
+/// Opens the device that a node, or a link to one, leads to. Naming a bsg or an
+/// sg node means that way and no other.
 ///
 /// # Errors
 /// [`OpenError`] by its kind.
@@ -30,8 +30,10 @@ pub(super) fn open_node(
         )));
     };
     expect(&lun, device_type)?;
-    if driver == "bsg" {
-        return Ok(Box::new(Bsg::open(&lun)?));
+    match driver.as_str() {
+        "bsg" => return Ok(Box::new(Bsg::open(&lun)?)),
+        "scsi_generic" => return Ok(Box::new(Sg::open(&lun)?)),
+        _ => {}
     }
     let mut paths = vec![lun];
     let others = sysfs.luns();

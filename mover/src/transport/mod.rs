@@ -6,8 +6,9 @@
 //! | name | what it is |
 //! | --- | --- |
 //! | a serial number or NAA designator | the drive, by any path to it; what scripts use |
-//! | `/dev/nstN`, `/dev/sgN`, `/dev/tape/by-id/…` | the drive that this node leads to |
-//! | `/dev/bsg/H:C:T:L` | the same, and only by io_uring |
+//! | `/dev/nstN`, `/dev/tape/by-id/…` | the drive that this node leads to |
+//! | `/dev/sgN` | the same, by this path and SG_IO only |
+//! | `/dev/bsg/H:C:T:L` | the same, by this path and io_uring only |
 //! | `vtape:FILE` | an emulated one (see [`longhaul_emulator::url`]) |
 //! | `vtape:unix:PATH#SERIAL` | a device of a library that another process serves ([`longhaul_emulator::socket`]) |
 //!

@@ -7,11 +7,12 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use longhaul_ffi::sg;
+use longhaul_ffi::sg::{self, Answer, Direction, Packets};
 
 use super::OpenError;
 use super::process::Openers;
@@ -25,12 +26,19 @@ const RESERVED_BYTES: u32 = 1 << 20;
 /// The nodes of one path to a device, held for a session.
 #[derive(Debug)]
 pub(super) struct Nodes {
-    /// No other process has it open.
-    nst: Option<File>,
-    /// Held exclusively.
-    sg: Option<File>,
+    door: Door,
     /// The node that commands go to.
     name: PathBuf,
+}
+
+/// The node that commands go to.
+#[derive(Debug)]
+enum Door {
+    /// The st driver's, which maps the caller's pages; the sg driver's is held
+    /// beside it.
+    Nst { nst: File, _sg: Option<File> },
+    /// The sg driver's, where there is no other.
+    Sg(Packets),
 }
 
 impl Nodes {
@@ -42,30 +50,46 @@ impl Nodes {
     pub(super) fn open(lun: &Lun) -> Result<Nodes, OpenError> {
         let nst = open_if_there(lun, lun.nst.as_deref(), libc::O_NONBLOCK)?;
         let sg = open_if_there(lun, lun.sg.as_deref(), libc::O_NONBLOCK | libc::O_EXCL)?;
-        let Some(name) = lun.nst.clone().or_else(|| lun.sg.clone()) else {
-            return Err(OpenError::Broken(format!(
-                "{}: it has neither a /dev/nst nor a /dev/sg node; load the kernel's \
-                 modules st and sg",
-                lun.address
-            )));
+        let door = match (nst, sg) {
+            (Some(nst), _sg) => Door::Nst { nst, _sg },
+            (None, Some(sg)) => Door::Sg(Packets::new(sg)),
+            (None, None) => {
+                return Err(OpenError::Broken(format!(
+                    "{}: it has neither a /dev/nst nor a /dev/sg node; load the kernel's \
+                     modules st and sg",
+                    lun.address
+                )));
+            }
         };
-        let nodes = Nodes { nst, sg, name };
-        if nodes.nst.is_none() {
-            nodes.reserve();
-        }
+        let name = lun.nst.as_ref().or(lun.sg.as_ref()).cloned();
+        let nodes = Nodes {
+            door,
+            name: name.unwrap_or_default(),
+        };
+        nodes.reserve();
         Ok(nodes)
     }
 
-    /// Where commands go: the st driver's node, which maps the caller's pages,
-    /// else the sg driver's.
-    pub(super) fn command(&self) -> BorrowedFd<'_> {
-        let file = self.nst.as_ref().or(self.sg.as_ref());
-        file.expect("one of the two was opened").as_fd()
+    /// Sends a command and waits for its end.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(super) fn execute(
+        &mut self,
+        cdb: &[u8],
+        direction: Direction,
+        data: &mut [u8],
+        timeout: Duration,
+    ) -> io::Result<Answer> {
+        match &mut self.door {
+            Door::Nst { nst, .. } => sg::execute(nst.as_fd(), cdb, direction, data, timeout),
+            Door::Sg(packets) => packets.exchange(cdb, direction, data, timeout),
+        }
     }
 
     /// Whether the st driver's node is held, and other openers kept out.
     pub(super) fn has_nst(&self) -> bool {
-        self.nst.is_some()
+        matches!(self.door, Door::Nst { .. })
     }
 
     pub(super) fn name(&self) -> String {
@@ -73,8 +97,11 @@ impl Nodes {
     }
 
     fn reserve(&self) {
+        let Door::Sg(packets) = &self.door else {
+            return;
+        };
         let name = self.name();
-        match sg::reserve(self.command(), RESERVED_BYTES) {
+        match packets.reserve(RESERVED_BYTES) {
             Ok(kept) if kept < RESERVED_BYTES => {
                 log::info!("{name}: the sg driver keeps memory for {kept} bytes at once");
             }

@@ -1,6 +1,6 @@
-//! SCSI commands by `SG_IO`, on every kernel.
+//! SCSI commands by system calls, on every kernel.
 
-use longhaul_ffi::sg::{self, Direction};
+use longhaul_ffi::sg::Direction;
 use longhaul_scsi::transport::{Completion, Data, Request, Transport};
 
 use super::OpenError;
@@ -8,10 +8,10 @@ use super::answer::Answers;
 use super::nodes::Nodes;
 use super::sysfs::Lun;
 
-/// A path to a device by `SG_IO`: on `/dev/nstN` where there is one, else on
-/// `/dev/sgN`.
+/// A path to a device by system calls: `SG_IO` on `/dev/nstN` where there is
+/// one, else packets on `/dev/sgN`.
 ///
-/// The ioctl sends and waits in one, so a command is over when
+/// They send and wait in one, so a command is over when
 /// [`submit`](Transport::submit) returns.
 pub struct Sg {
     nodes: Nodes,
@@ -54,8 +54,9 @@ impl Transport for Sg {
             Data::In { buffer, len } => (Direction::In, &mut buffer[..*len]),
             Data::Out { buffer, len } => (Direction::Out, &mut buffer[..*len]),
         };
-        let device = self.nodes.command();
-        let answer = sg::execute(device, cdb.as_bytes(), direction, bytes, timeout);
+        let answer = self
+            .nodes
+            .execute(cdb.as_bytes(), direction, bytes, timeout);
         let outcome = self.answers.outcome(asked, answer);
         self.done = Some(Completion { outcome, data });
     }

@@ -331,13 +331,18 @@ fn early_warning_survives_an_unknown_outcome() {
 #[test]
 fn a_transfer_that_is_too_large_was_not_sent() {
     let rig = Rig::new();
-    let fate = Fate::Swallowed(failed(TransportError::TooLarge));
+    let outcome = Outcome {
+        residual: BLOCK as i64,
+        ..failed(TransportError::TooLarge)
+    };
+    let fate = Fate::Swallowed(outcome);
     let (mut drive, log) = session(&rig, opcode::WRITE_6, vec![fate]);
     let error = drive
         .write(block_buffer(0), BLOCK)
         .0
         .expect_err("too large");
-    assert_eq!(error.problem(), &Problem::Path(TransportError::TooLarge));
+    let bytes = BLOCK as i64;
+    assert_eq!(error.problem(), &Problem::TooLarge { bytes });
     assert_eq!(sent(&log, opcode::WRITE_6), 1);
     drive
         .write(block_buffer(0), BLOCK)
