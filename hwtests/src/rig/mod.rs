@@ -4,7 +4,7 @@
 //! process, up in two seconds, with the sg, st, ch, iSCSI and Fibre Channel
 //! drivers that any machine has. Killing the process is a power failure. Its
 //! network is a [`network`] namespace with a bridge a network, from which no
-//! traffic leaves. A [`trial`] is a test that uses them: it says aloud what it
+//! traffic leaves. A [`trial`](fn@trial) is a test that uses them: it says aloud what it
 //! had to skip, how long it took, and, if it fails, all that its hosts said.
 //!
 //! The kernels and the root that hosts share are made once, by the scripts in
