@@ -299,10 +299,7 @@ mod tests {
             ("4c48000100000002", true)
         );
         assert_eq!(report.volume, None);
-        assert!(
-            commands() - before <= 3,
-            "no more than who holds it is asked"
-        );
+        assert_eq!(commands() - before, 2, "it is asked only who holds it");
     }
 
     #[test]

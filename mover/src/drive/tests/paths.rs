@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use longhaul_ffi::buffer::Buffer;
 use longhaul_scsi::cdb::Command;
 use longhaul_scsi::spc::persistent_reserve::{
-    OutAction, OutParameters, PersistentReserveOut, ReservationType,
+    InAction, Keys, OutAction, OutParameters, PersistentReserveIn, PersistentReserveOut,
+    ReservationType,
 };
 use longhaul_scsi::ssc::transfer::Write6;
 use longhaul_scsi::status::Status;
@@ -168,7 +169,22 @@ fn a_drive_that_was_taken_meanwhile_is_not_taken_back() {
     assert_eq!(error.kind().exit_code(), 5);
     let holder = drive.holder().expect("asked").expect("held");
     assert_eq!(holder.key, own.0);
+    assert_eq!(keys(&mut *other), [own.0], "we have not even registered");
     assert_eq!(rig.objects(), expected(&[Some(0)]));
+}
+
+fn keys(transport: &mut dyn Transport) -> Vec<u64> {
+    let len = 64;
+    let completion = transport.execute(Request {
+        cdb: PersistentReserveIn::new(InAction::ReadKeys, len).cdb(),
+        data: Data::In {
+            buffer: Buffer::zeroed(len.into()),
+            len: len.into(),
+        },
+        timeout: std::time::Duration::from_secs(60),
+    });
+    let buffer = completion.data.into_buffer().expect("it comes back");
+    Keys::parse(&buffer).expect("an answer").keys
 }
 
 /// The first one may be answered by a unit attention.
