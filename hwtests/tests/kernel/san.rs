@@ -106,7 +106,7 @@ fn the_drive_refuses_who_does_not_hold_it_and_says_who_does() -> Result<()> {
         )?;
         let said = refused.expect_code(5)?.said;
         ensure!(
-            said.contains("held by a Longhaul mover"),
+            said.contains("held by a Longhaul mover") && said.contains(&initiator(2)),
             "the holder is not named: {said}"
         );
         let reservation = &look(&mut other)?.drives[0].report["reservation"];

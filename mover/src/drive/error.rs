@@ -147,14 +147,17 @@ pub enum Problem {
     },
     /// Somebody else's reservation, found when we asked for ours.
     #[error(
-        "the drive is held by {key} (reservation type {kind:x}h); \
-             stop that job, or take the drive over by name"
+        "the drive is held by {key}{} (reservation type {kind:x}h); \
+             stop that job, or take the drive over by name",
+        initiator.as_ref().map_or(String::new(), |name| format!(" of initiator {name}"))
     )]
     Held {
         /// The holder's key; all zeros if the drive would not say.
         key: Key,
         /// SCOPE/TYPE of its reservation (SPC-5 6.16.3.4), 0 if unknown.
         kind: u8,
+        /// The host's iSCSI name, WWPN or SAS address, if the drive tells it.
+        initiator: Option<String>,
     },
     /// RESERVATION CONFLICT, or a unit attention that tells that our
     /// reservation or registration was taken (2Ah). It is never taken back

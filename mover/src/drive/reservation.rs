@@ -17,8 +17,8 @@ use std::fmt;
 use longhaul_scsi::Status;
 use longhaul_scsi::cdb::{Cdb, Command};
 use longhaul_scsi::spc::persistent_reserve::{
-    Holder, InAction, Keys, OutAction, OutParameters, PersistentReserveIn, PersistentReserveOut,
-    Reservation, ReservationType,
+    FullStatus, Holder, InAction, Keys, OutAction, OutParameters, PersistentReserveIn,
+    PersistentReserveOut, Registration, Reservation, ReservationType,
 };
 use longhaul_scsi::transport::{Data, Request};
 use longhaul_scsi::verdict::Doing;
@@ -295,35 +295,48 @@ impl Drive {
         self.fail(RESERVE_OUT, problem)
     }
 
-    /// Who is in the way, as far as one question without repetitions tells.
+    /// Who is in the way, as far as two questions without repetitions tell.
     pub(super) fn held_problem(&mut self) -> Problem {
-        let cdb = PersistentReserveIn::new(InAction::ReadReservation, RESERVATION_BYTES).cdb();
-        let len = usize::from(RESERVATION_BYTES);
-        let data = Data::In {
-            buffer: Buffer::zeroed(len),
-            len,
-        };
-        let completion = self.transport.execute(Request {
-            cdb,
-            data,
-            timeout: self.timeout(&cdb),
-        });
-        let answer = match completion.outcome.status {
-            Ok(Status::Good) => completion.data.into_buffer(),
-            _ => None,
-        };
-        let holder = answer
-            .and_then(|bytes| Reservation::parse(&bytes[..len]).ok())
+        let holder = self
+            .ask_once(InAction::ReadReservation, RESERVATION_BYTES)
+            .and_then(|bytes| Reservation::parse(&bytes).ok())
             .and_then(|reservation| reservation.holder);
-        match holder {
-            Some(Holder { key, kind }) => Problem::Held {
-                key: Key(key),
-                kind: kind.code(),
-            },
-            None => Problem::Held {
+        let Some(Holder { key, kind }) = holder else {
+            return Problem::Held {
                 key: Key(0),
                 kind: 0,
+                initiator: None,
+            };
+        };
+        let initiator = self
+            .ask_once(InAction::ReadFullStatus, KEYS_BYTES)
+            .and_then(|bytes| FullStatus::parse(&bytes).ok())
+            .and_then(|status| {
+                let holds = |registration: &Registration| registration.holds.is_some();
+                status.registrations.into_iter().find(holds)
+            })
+            .and_then(|holder| holder.initiator());
+        Problem::Held {
+            key: Key(key),
+            kind: kind.code(),
+            initiator,
+        }
+    }
+
+    fn ask_once(&mut self, action: InAction, len: u16) -> Option<Vec<u8>> {
+        let cdb = PersistentReserveIn::new(action, len).cdb();
+        let len = usize::from(len);
+        let completion = self.transport.execute(Request {
+            cdb,
+            data: Data::In {
+                buffer: Buffer::zeroed(len),
+                len,
             },
+            timeout: self.timeout(&cdb),
+        });
+        match completion.outcome.status {
+            Ok(Status::Good) => Some(completion.data.into_buffer()?[..len].to_vec()),
+            _ => None,
         }
     }
 

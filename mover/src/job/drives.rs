@@ -185,25 +185,8 @@ fn holder(transport: &mut dyn Transport, reservation: &Reservation) -> Option<Ho
     Some(Holder {
         key: format!("{:016x}", holder.key),
         is_longhaul: Key(holder.key).is_longhaul(),
-        initiator: registration.and_then(|found| initiator(&found.transport_id)),
+        initiator: registration.and_then(|found| found.initiator()),
     })
-}
-
-/// The name in a TransportID (SPC-5 7.6.4).
-fn initiator(transport_id: &[u8]) -> Option<String> {
-    let name = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    match transport_id.first()? & 0x0f {
-        // Fibre Channel
-        0x0 => transport_id.get(8..16).map(name),
-        // iSCSI
-        0x5 => {
-            let text = longhaul_scsi::wire::text(transport_id.get(4..)?);
-            (!text.is_empty()).then_some(text)
-        }
-        // SAS
-        0x6 => transport_id.get(4..12).map(name),
-        _ => None,
-    }
 }
 
 /// The chip's barcode, or the label that a host gave the cartridge.
@@ -300,19 +283,5 @@ mod tests {
         );
         assert_eq!(report.volume, None);
         assert_eq!(commands() - before, 2, "it is asked only who holds it");
-    }
-
-    #[test]
-    fn initiators_by_their_protocol() {
-        let mut fibre = [0; 24];
-        fibre[8..16].copy_from_slice(&[0x20, 0, 2, 0, 0, 0, 1, 1]);
-        assert_eq!(initiator(&fibre).as_deref(), Some("2000020000000101"));
-        let iscsi = [&[0x05, 0, 0, 20], &b"iqn.2026-01.test:n1\0"[..]].concat();
-        assert_eq!(initiator(&iscsi).as_deref(), Some("iqn.2026-01.test:n1"));
-        let sas = [0x06, 0, 0, 0, 0x50, 0, 0xc5, 0, 0, 0, 0, 1];
-        assert_eq!(initiator(&sas).as_deref(), Some("5000c50000000001"));
-        for cut in [&[][..], &[0x00; 9], &[0x05], &[0x06; 5], &[0x0e; 24]] {
-            assert_eq!(initiator(cut), None);
-        }
     }
 }

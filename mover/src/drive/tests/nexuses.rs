@@ -11,7 +11,12 @@ fn the_second_node_is_told_who_holds_the_drive() {
     first.reserve(key).expect("free");
     let mut second = rig.open("there");
     let error = second.reserve(Key::new(7, 2)).expect_err("held");
-    assert_eq!(error.problem(), &Problem::Held { key, kind: 3 });
+    let held = Problem::Held {
+        key,
+        kind: 3,
+        initiator: Some("here".into()),
+    };
+    assert_eq!(error.problem(), &held);
     assert_eq!(error.kind().exit_code(), 5);
     assert!(
         error

@@ -115,7 +115,12 @@ fn the_reservation_goes_along_under_the_same_key_and_keeps_others_out() {
         let mut third = rig.open("third");
         let error = third.reserve(Key::new(7, 2)).expect_err("held");
         let key = Key::new(7, 1);
-        assert_eq!(error.problem(), &Problem::Held { key, kind: 3 });
+        let held = Problem::Held {
+            key,
+            kind: 3,
+            initiator: Some("there".into()),
+        };
+        assert_eq!(error.problem(), &held);
         let error = third.write(block_buffer(9), BLOCK).0.expect_err("refused");
         assert!(error.kind().exit_code() >= 4, "{error}");
         drive.write(block_buffer(2), BLOCK).0.expect("still ours");

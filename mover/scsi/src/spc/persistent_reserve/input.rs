@@ -5,7 +5,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use super::super::opcode;
 use super::ReservationType;
 use crate::cdb::{bit, command, is_set};
-use crate::wire::{ParseError, Reader, U16, U32, U64};
+use crate::wire::{ParseError, Reader, U16, U32, U64, text};
 
 /// What is asked for (SERVICE ACTION).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -304,6 +304,26 @@ pub struct Registration {
     pub transport_id: Vec<u8>,
 }
 
+impl Registration {
+    /// The initiator's name in its TransportID (SPC-5 7.6.4): the iSCSI name, or
+    /// the WWPN or SAS address in hexadecimal digits. `None` for others.
+    pub fn initiator(&self) -> Option<String> {
+        let name = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        match self.transport_id.first()? & 0x0f {
+            // Fibre Channel
+            0x0 => self.transport_id.get(8..16).map(name),
+            // iSCSI
+            0x5 => {
+                let text = text(self.transport_id.get(4..)?);
+                (!text.is_empty()).then_some(text)
+            }
+            // SAS
+            0x6 => self.transport_id.get(4..12).map(name),
+            _ => None,
+        }
+    }
+}
+
 /// The answer to READ FULL STATUS.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FullStatus {
@@ -448,6 +468,30 @@ mod tests {
                            -> Registration {
             let holds = holds.map(ReservationType::from_low_bits);
             Registration { key, all_target_ports, holds, target_port, transport_id }
+        }
+    }
+
+    #[test]
+    fn initiators_by_their_protocol() {
+        let of = |transport_id: &[u8]| {
+            Registration {
+                key: 1,
+                all_target_ports: false,
+                holds: None,
+                target_port: 1,
+                transport_id: transport_id.to_vec(),
+            }
+            .initiator()
+        };
+        let mut fibre = [0; 24];
+        fibre[8..16].copy_from_slice(&[0x20, 0, 2, 0, 0, 0, 1, 1]);
+        assert_eq!(of(&fibre).as_deref(), Some("2000020000000101"));
+        let iscsi = [&[0x05, 0, 0, 20], &b"iqn.2026-01.test:n1\0"[..]].concat();
+        assert_eq!(of(&iscsi).as_deref(), Some("iqn.2026-01.test:n1"));
+        let sas = [0x06, 0, 0, 0, 0x50, 0, 0xc5, 0, 0, 0, 0, 1];
+        assert_eq!(of(&sas).as_deref(), Some("5000c50000000001"));
+        for cut in [&[][..], &[0x00; 9], &[0x05], &[0x06; 5], &[0x0e; 24]] {
+            assert_eq!(of(cut), None);
         }
     }
 
