@@ -17,4 +17,5 @@ mod paths;
 mod peers;
 mod san;
 mod seen;
+mod stopped;
 mod vtl;
