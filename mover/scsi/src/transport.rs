@@ -99,6 +99,18 @@ impl Outcome {
     }
 }
 
+impl fmt::Display for Outcome {
+    /// What there is to say of it: the sense data of a CHECK CONDITION, else the
+    /// status, else why there is none.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.status, &self.sense) {
+            (Err(error), _) => error.fmt(f),
+            (Ok(Status::CheckCondition), Some(sense)) => sense.fmt(f),
+            (Ok(status), _) => status.fmt(f),
+        }
+    }
+}
+
 /// Why no status came back from the device. The names in brackets are Linux's
 /// host bytes (`include/scsi/scsi_status.h`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

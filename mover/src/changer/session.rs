@@ -10,7 +10,6 @@ use longhaul_scsi::spc::basic::TestUnitReady;
 use longhaul_scsi::spc::inquiry::{DeviceType, Inquiry, StandardInquiry};
 use longhaul_scsi::spc::mode::{ModeParameters, ModeSense6};
 use longhaul_scsi::spc::vpd;
-use longhaul_scsi::status::Status;
 use longhaul_scsi::timeout::timeout;
 use longhaul_scsi::transport::{Data, Outcome, Request, Transport};
 use longhaul_scsi::verdict::{Doing, Executed, Verdict, executed, verdict};
@@ -193,7 +192,7 @@ impl Changer {
         verdict: Verdict,
         outcome: &Outcome,
     ) -> ChangerError {
-        let told = in_words(outcome);
+        let told = outcome.to_string();
         self.fail(during, Trouble::Told { told, verdict })
     }
 
@@ -226,13 +225,4 @@ pub(super) fn may_pass(verdict: Verdict) -> bool {
 pub(super) fn is_refused(error: &ChangerError) -> bool {
     let refused = Verdict::Refused;
     matches!(&error.trouble, Trouble::Told { verdict, .. } if *verdict == refused)
-}
-
-/// An outcome in words.
-fn in_words(outcome: &Outcome) -> String {
-    match (outcome.status, &outcome.sense) {
-        (Err(error), _) => error.to_string(),
-        (Ok(Status::CheckCondition), Some(sense)) => sense.to_string(),
-        (Ok(status), _) => status.to_string(),
-    }
 }

@@ -238,7 +238,7 @@ impl Drive {
                 self.doubt = true;
                 // What comes of it is told by whoever gives up; the unit
                 // attention of a drive that was just switched on is no news.
-                log::info!("{}: {name}: {}", self.label, told(outcome));
+                log::info!("{}: {name}: {}", self.label, outcome);
                 self.worse(name, verdict, outcome)
             }
         }
@@ -288,7 +288,7 @@ impl Drive {
     /// The drive is another's, or no longer ours.
     fn fenced(&mut self, name: &'static str, outcome: &Outcome) -> Result<Step, DriveError> {
         if self.key.is_some() && !self.on_new_path {
-            let why = told(outcome);
+            let why = outcome.to_string();
             return Err(self.stop(name, Problem::Fenced { why }));
         }
         if outcome.status == Ok(Status::ReservationConflict) {
@@ -304,7 +304,7 @@ impl Drive {
         {
             self.attentions.push(sense.clone());
         }
-        Step::Attention(Problem::Unexpected(told(outcome)))
+        Step::Attention(Problem::Unexpected(outcome.to_string()))
     }
 
     /// What the drive wishes from a person, in due time.
@@ -317,7 +317,7 @@ impl Drive {
             _ => return,
         };
         if !std::mem::replace(wish, true) {
-            log::warn!("{}: {}", self.label, told(outcome));
+            log::warn!("{}: {}", self.label, outcome);
         }
     }
 }
@@ -345,7 +345,7 @@ fn refusal(verdict: Verdict, outcome: &Outcome) -> Problem {
         Verdict::DriveDown if sense().key == SenseKey::NotReady => Problem::NeedsOperator(sense()),
         Verdict::DriveDown => Problem::Hardware(sense()),
         Verdict::NotAppendOnly | Verdict::Refused => Problem::Unsupported(sense()),
-        _ => Problem::Unexpected(told(outcome)),
+        _ => Problem::Unexpected(outcome.to_string()),
     }
 }
 
@@ -353,14 +353,14 @@ fn broken(outcome: &Outcome) -> Problem {
     match (outcome.status, &outcome.sense) {
         (Err(error), _) => Problem::Path(error),
         (_, Some(sense)) => Problem::Aborted(Box::new(sense.clone())),
-        _ => Problem::Unexpected(told(outcome)),
+        _ => Problem::Unexpected(outcome.to_string()),
     }
 }
 
 fn not_ready(outcome: &Outcome) -> Problem {
     Problem::NotReady {
         waited_s: 0,
-        last: told(outcome),
+        last: outcome.to_string(),
     }
 }
 
@@ -368,13 +368,4 @@ fn not_ready(outcome: &Outcome) -> Problem {
 fn is_error(outcome: &Outcome) -> bool {
     let key = outcome.sense.as_ref().map(|sense| sense.key);
     !matches!(key, Some(SenseKey::NoSense | SenseKey::RecoveredError))
-}
-
-/// An outcome in words.
-fn told(outcome: &Outcome) -> String {
-    match (outcome.status, &outcome.sense) {
-        (Err(error), _) => error.to_string(),
-        (Ok(Status::CheckCondition), Some(sense)) => sense.to_string(),
-        (Ok(status), _) => status.to_string(),
-    }
 }
