@@ -26,6 +26,7 @@
 #![forbid(unsafe_code)]
 
 pub mod changer;
+pub mod checkpoint;
 pub mod cli;
 pub mod drive;
 pub mod job;

@@ -15,10 +15,12 @@ use std::sync::atomic::Ordering;
 use longhaul_catalog::Catalog;
 use longhaul_emulator::transport::Emulated;
 use longhaul_emulator::url::Url;
+use longhaul_mover::checkpoint::tracker::Intervals;
 use longhaul_mover::drive::{Drive, Patience};
 use longhaul_mover::job::adopt::Choice;
 use longhaul_mover::job::session::{Purpose, Session};
 use longhaul_mover::job::volume::Tail;
+use longhaul_mover::job::writing::Done;
 use longhaul_mover::job::{JobError, adopt, backup, label, verify};
 use longhaul_mover::progress::Progress;
 use longhaul_mover::source::{self, Roots};
@@ -91,13 +93,14 @@ impl Rig {
         Session::on(drive, None, Purpose::Write)
     }
 
-    fn backup(&self, session: &mut Session) -> Result<backup::Done, JobError> {
+    fn backup(&self, session: &mut Session) -> Result<Done, JobError> {
         let paths: Vec<PathBuf> = vec![self.dir.path().join("tree")];
         let roots = Roots::find(&paths).expect("the tree is there");
         let options = backup::Options {
             paths,
             walk: source::Options::new(&[], false).expect("no patterns"),
             buffer_bytes: backup::BUFFER_BYTES_MIN,
+            intervals: Intervals::default(),
         };
         let progress = Arc::new(Progress::default());
         let problems = &mut Vec::new();
@@ -108,7 +111,7 @@ impl Rig {
     }
 
     /// What a faultless drive finds on the volume afterwards.
-    fn check(&self, case: &str, result: &Result<backup::Done, JobError>) {
+    fn check(&self, case: &str, result: &Result<Done, JobError>) {
         let emulated = Emulated::open(&self.url()).expect("the cartridge is whole");
         let mut session = self.session(Box::new(emulated)).expect("a session");
         let label = session.label().expect("labelled");

@@ -8,8 +8,9 @@ use longhaul_catalog::Catalog;
 use serde_json::json;
 
 use super::display::Display;
-use super::{CatalogArg, DriveArg, JsonArg, output};
+use super::{BufferArg, CatalogArg, DriveArg, IntervalArgs, JsonArg, output};
 use crate::job::session::{Purpose, Session};
+use crate::job::writing::Done;
 use crate::job::{ExitStatus, JobError, adopt, backup, label};
 use crate::progress::Progress;
 use crate::source::{self, Problem, Roots};
@@ -38,11 +39,10 @@ pub struct Backup {
     #[arg(long)]
     one_file_system: bool,
 
-    /// Memory for data on its way to the drive, in MiB (8 to 8192)
-    #[arg(long, value_name = "MIB", default_value_t = backup::BUFFER_BYTES >> 20,
-          value_parser = clap::value_parser!(u64)
-              .range(backup::BUFFER_BYTES_MIN >> 20..=backup::BUFFER_BYTES_MAX >> 20))]
-    buffer_mib: u64,
+    #[command(flatten)]
+    buffer: BufferArg,
+    #[command(flatten)]
+    intervals: IntervalArgs,
 
     #[command(flatten)]
     catalog: CatalogArg,
@@ -62,7 +62,8 @@ impl Backup {
         let options = backup::Options {
             paths: self.paths.iter().map(absolute).collect(),
             walk,
-            buffer_bytes: self.buffer_mib << 20,
+            buffer_bytes: self.buffer.bytes(),
+            intervals: self.intervals.intervals(),
         };
         let display = Display::start(progress);
         estimate(&options, progress);
@@ -79,7 +80,7 @@ impl Backup {
         output::problems(&problems);
         let done = result?;
         session.release();
-        summary(&done, &problems, self.json.json)
+        summary(&done, &problems, None, self.json.json)
     }
 }
 
@@ -105,7 +106,7 @@ fn create_missing_cartridge(drive: &str, catalog: &Catalog) -> Result<(), JobErr
 }
 
 /// A path as it means something on another day, from another folder.
-fn absolute(path: &PathBuf) -> PathBuf {
+pub(super) fn absolute(path: &PathBuf) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.clone())
 }
 
@@ -129,9 +130,11 @@ fn estimate(options: &backup::Options, progress: &Arc<Progress>) {
         });
 }
 
-fn summary(
-    done: &backup::Done,
+/// Prints what became of a set; `resumed` says what it was gone on from.
+pub(super) fn summary(
+    done: &Done,
     problems: &[Problem],
+    resumed: Option<(serde_json::Value, String)>,
     as_json: bool,
 ) -> Result<ExitStatus, JobError> {
     if let Some(why) = &done.not_in_catalog {
@@ -141,7 +144,7 @@ fn summary(
         );
     }
     if as_json {
-        output::json(&json!({
+        let mut document = json!({
             "set": done.set,
             "number": done.number,
             "volume": done.volume,
@@ -154,7 +157,11 @@ fn summary(
             "damaged": done.totals.damaged,
             "errors": output::problems_json(problems),
             "in_catalog": done.not_in_catalog.is_none(),
-        }))?;
+        });
+        if let Some((resumed, _)) = resumed {
+            document["resumed"] = resumed;
+        }
+        output::json(&document)?;
     } else {
         output::print(|out| {
             writeln!(
@@ -162,6 +169,9 @@ fn summary(
                 "set {} on volume {} ({})",
                 done.number, done.volume, done.set
             )?;
+            if let Some((_, words)) = &resumed {
+                writeln!(out, "  {words}")?;
+            }
             writeln!(
                 out,
                 "  {} files, {} in {} ({})",

@@ -16,6 +16,7 @@ macro_rules! say {
 }
 
 mod backup;
+mod checkpoints;
 mod close;
 mod display;
 mod drives;
@@ -24,6 +25,7 @@ mod label;
 mod list;
 mod output;
 mod restore;
+mod resume;
 mod scan;
 mod status;
 mod verify;
@@ -31,9 +33,12 @@ mod verify;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::checkpoint::tracker::Intervals;
+use crate::job;
 use crate::job::library::Library;
 use crate::job::session::{Purpose, Session};
 use crate::job::{ExitStatus, JobError, state_dir};
@@ -69,6 +74,8 @@ struct Cli {
 enum Command {
     Label(label::Label),
     Backup(backup::Backup),
+    Resume(resume::Resume),
+    Checkpoints(checkpoints::Checkpoints),
     Close(close::Close),
     List(list::List),
     Find(find::Find),
@@ -85,6 +92,8 @@ impl Command {
         match self {
             Command::Label(command) => command.json.json,
             Command::Backup(command) => command.json.json,
+            Command::Resume(command) => command.json.json,
+            Command::Checkpoints(command) => command.json.json,
             Command::Close(command) => command.json.json,
             Command::List(command) => command.json.json,
             Command::Find(command) => command.json.json,
@@ -179,6 +188,52 @@ impl CatalogArg {
     }
 }
 
+/// Memory for what is under way.
+#[derive(Args)]
+struct BufferArg {
+    /// Memory for data on its way to the drive, in MiB (8 to 8192)
+    #[arg(long, value_name = "MIB", default_value_t = job::backup::BUFFER_BYTES >> 20,
+          value_parser = clap::value_parser!(u64)
+              .range(job::backup::BUFFER_BYTES_MIN >> 20..=job::backup::BUFFER_BYTES_MAX >> 20))]
+    buffer_mib: u64,
+}
+
+impl BufferArg {
+    fn bytes(&self) -> u64 {
+        self.buffer_mib << 20
+    }
+}
+
+/// How often checkpoints are taken.
+#[derive(Args)]
+struct IntervalArgs {
+    /// Seconds between two checkpoints (0.01 to 86400); taking one does not stop
+    /// the tape
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    checkpoint_interval: Duration,
+
+    /// Seconds between two flushes, where the drive cannot say what it has
+    /// written (0.01 to 86400); each stops the tape
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = seconds)]
+    flush_interval: Duration,
+}
+
+impl IntervalArgs {
+    fn intervals(&self) -> Intervals {
+        Intervals {
+            checkpoint: self.checkpoint_interval,
+            flush: self.flush_interval,
+        }
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.01..=86400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("a number of seconds from 0.01 to 86400".into()),
+    }
+}
+
 /// How results are printed.
 #[derive(Args)]
 struct JsonArg {
@@ -236,6 +291,8 @@ fn run(command: Command, progress: &Arc<Progress>) -> Result<ExitStatus, JobErro
     match command {
         Command::Label(command) => command.run(),
         Command::Backup(command) => command.run(progress),
+        Command::Resume(command) => command.run(progress),
+        Command::Checkpoints(command) => command.run(),
         Command::Close(command) => command.run(progress),
         Command::List(command) => command.run(progress),
         Command::Find(command) => command.run(),

@@ -59,6 +59,21 @@ impl Key {
         Key::new(0, uuid::Uuid::new_v4().as_fields().0)
     }
 
+    /// A key as people write it: up to 16 hexadecimal digits, with or without
+    /// an `h` behind them.
+    ///
+    /// # Errors
+    /// In words, if it is none.
+    pub fn parse(text: &str) -> Result<Key, String> {
+        let digits = text.strip_suffix(['h', 'H']).unwrap_or(text);
+        let valid = (1..=16).contains(&digits.len())
+            && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        match u64::from_str_radix(digits, 16) {
+            Ok(key @ 1..) if valid => Ok(Key(key)),
+            _ => Err("a key is up to 16 hexadecimal digits, and not 0".into()),
+        }
+    }
+
     /// Whether a mover of this project made it.
     pub fn is_longhaul(self) -> bool {
         (self.0 >> 48) as u16 == MAGIC
@@ -114,6 +129,32 @@ impl Drive {
         // From here on a unit attention about reservations is about ours.
         self.key = Some(key);
         self.verify_reservation().inspect_err(|_| self.key = None)
+    }
+
+    /// Takes the drive from the holder of the key `old`, who is gone, for this
+    /// nexus under `key` (PREEMPT AND ABORT, SPC-5 5.13.11.2.6): what the old
+    /// holder may still have under way is ended, and none of its commands is
+    /// carried out any more. A drive that nobody holds by now is reserved.
+    ///
+    /// # Errors
+    /// [`Problem::Held`] names the holder, if it is another; else as
+    /// [`reserve`](Drive::reserve).
+    pub fn take_over(&mut self, old: Key, key: Key) -> Result<(), DriveError> {
+        match self.holder()? {
+            Some(holder) if holder.key == old.0 => {}
+            Some(_) => return Err(self.held()),
+            None => return self.reserve(key),
+        }
+        if !self.register(key)? || !self.reserve_out(OutAction::PreemptAndAbort, key, old)? {
+            return Err(self.held());
+        }
+        self.key = Some(key);
+        self.verify_reservation().inspect_err(|_| self.key = None)
+    }
+
+    /// The key that we hold the drive's reservation with.
+    pub fn key(&self) -> Option<Key> {
+        self.key
     }
 
     /// Who holds the drive's reservation, and of what type it is.

@@ -17,7 +17,7 @@ use super::survey::Survey;
 use super::volume::TapeSet;
 use super::walkthrough::{self, Ended, Visitor};
 use super::{JobError, convert};
-use crate::pipeline::spool;
+use crate::checkpoint::journal;
 use crate::progress::Progress;
 
 /// Which set of a volume a person means.
@@ -307,7 +307,7 @@ fn index_file(
     index: File,
 ) -> Result<SetRecord, JobError> {
     let bad = |what: String| JobError::Medium(format!("the index of {set}: {what}"));
-    let lines = spool::open(index).map_err(|error| bad(error.to_string()))?;
+    let lines = journal::lines(index).map_err(|error| bad(error.to_string()))?;
     let reader = Reader::new(lines).map_err(|error| bad(error.to_string()))?;
     let head = reader.head().clone();
     if head.set != set.head.set {

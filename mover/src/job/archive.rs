@@ -3,83 +3,107 @@
 use std::io;
 use std::path::Path;
 
-use crossbeam_channel::bounded;
+use crossbeam_channel::{Receiver, Sender, bounded};
 use longhaul_ffi::buffer::Pool;
-use longhaul_format::archive::{Layout, SetHead};
-use longhaul_format::index::Entry as IndexEntry;
+use longhaul_format::archive::SetHead;
 use longhaul_format::member::{Kind, Member, Time};
 
 use super::JobError;
+use super::ledger::{Ledger, Note};
+use crate::checkpoint::Cursor;
+use crate::checkpoint::tracker::Tracker;
 use crate::drive::Drive;
-use crate::pipeline::assemble::{AssembleError, Assembler};
+use crate::pipeline::assemble::{AssembleError, Assembler, Start};
 use crate::pipeline::digest;
-use crate::pipeline::write::{self, AtEarlyWarning, WriteStopped};
+use crate::pipeline::write::{self, AtEarlyWarning, Checkpoints, WriteStopped};
 use crate::progress::Progress;
 use crate::source::{Entry, Found, Inode, Problem};
+
+/// Notes under way to the ledger: its disk may be slow for a while.
+const NOTES: usize = 1 << 14;
 
 /// Where an archive goes, and what it begins with.
 pub struct Plan<'a> {
     /// Says what the tape file is; `None` where the archive goes on.
     pub head: Option<&'a SetHead>,
-    /// Where the layout begins.
-    pub layout: Layout,
-    /// Bytes of a record.
-    pub record_bytes: usize,
-    /// The tape block in which offset 0 of the archive lies.
-    pub first_block: u64,
+    /// Where it begins or goes on.
+    pub start: Start,
+    /// The same, as far as the source is concerned.
+    pub from: &'a Cursor,
     /// What early warning means here.
     pub at_early_warning: AtEarlyWarning,
+    /// What is written down of it.
+    pub kept: Option<Kept<'a>>,
+}
+
+/// What is written down of a set while it is written.
+pub struct Kept<'a> {
+    /// Takes what the pipeline has to say.
+    pub ledger: &'a mut Ledger,
+    /// Tells what is on the medium.
+    pub tracker: &'a mut Tracker,
 }
 
 /// Writes one archive: lays out what `found` gives, reads it, hashes it and
-/// writes it, each on a thread of its own; each member's index entry goes to
-/// `each`. Neither filemark nor synchronisation follows.
+/// writes it, each on a thread of its own. Neither filemark nor synchronisation
+/// follows.
 ///
 /// # Errors
-/// What stopped the drive, `each` or the reading, in this order of importance.
-/// What went wrong with files is in `problems` in any case.
+/// What stopped the drive, the ledger or the reading, in this order of
+/// importance. What went wrong with files is in `problems` in any case.
 pub fn write(
     drive: &mut Drive,
     pool: &Pool,
     plan: Plan<'_>,
     found: impl Iterator<Item = Found>,
-    each: impl FnMut(Box<IndexEntry>) -> io::Result<()> + Send,
     progress: &Progress,
     problems: &mut Vec<Problem>,
 ) -> Result<(), JobError> {
     let Plan {
         head,
-        layout,
-        record_bytes,
-        first_block,
+        start,
+        from,
         at_early_warning,
+        kept,
     } = plan;
+    let (ledger, tracker) = match kept {
+        Some(Kept { ledger, tracker }) => (Some(ledger), Some(tracker)),
+        None => (None, None),
+    };
     let (records, to_hash) = bounded(pool.count());
     let (hashed, to_join) = bounded(pool.count());
     let (joined, to_drive) = bounded(pool.count());
-    let (assembled, spooled, written) = std::thread::scope(|scope| {
+    let (notes, to_ledger) = bounded(NOTES);
+    let (assembled, noted, written) = std::thread::scope(|scope| {
         for _ in 0..digest::threads() {
             let (to_hash, hashed) = (to_hash.clone(), hashed.clone());
             scope.spawn(move || digest::hash(&to_hash, &hashed));
         }
         // A channel ends when all its senders, or receivers, are gone.
         drop((to_hash, hashed));
-        let joining = scope.spawn(|| {
+        let noting = scope.spawn(move || take_notes(to_ledger, ledger));
+        let entries = notes.clone();
+        scope.spawn(move || {
             let (to_join, joined) = (to_join, joined);
-            digest::join(&to_join, &joined, each, progress)
+            let each = |entry| entries.send(Note::Entry(entry)).map_err(drop);
+            // If nobody takes notes any more, whoever did tells why.
+            let _ = digest::join(&to_join, &joined, from, each, progress);
         });
-        let writing = scope.spawn(|| write::run(drive, to_drive, at_early_warning, progress));
-        let assembler = Assembler::new(
-            layout,
-            record_bytes,
-            first_block,
-            pool.clone(),
-            records,
-            progress,
-        );
-        let assembled =
-            assembler.and_then(|assembler| assemble(assembler, head, found, progress, problems));
-        (assembled, ended(joining), ended(writing))
+        let checkpoints = notes.clone();
+        let writing = scope.spawn(move || {
+            let mut publish = |checkpoint| {
+                let _ = checkpoints.send(Note::Checkpoint(Box::new(checkpoint)));
+            };
+            let checkpoints = tracker.map(|tracker| Checkpoints {
+                tracker,
+                publish: &mut publish,
+            });
+            write::run(drive, to_drive, at_early_warning, checkpoints, progress)
+        });
+        let assembled = Assembler::new(start, pool.clone(), records, progress)
+            .and_then(|assembler| assemble(assembler, head, found, &notes, progress, problems));
+        drop(notes);
+        (assembled, ended(noting), ended(writing))
     });
     match written {
         Err(WriteStopped::Drive(error)) => return Err(error.into()),
@@ -88,11 +112,19 @@ pub fn write(
         }
         Ok(()) => {}
     }
-    spooled.map_err(|error| JobError::local("writing the index spool", error))?;
+    noted.map_err(|error| JobError::local("writing the journal", error))?;
     assembled.map_err(|error| match error {
         AssembleError::Ring(source) => JobError::local("reading the source", source),
         error => JobError::Unfinished(error.to_string()),
     })
+}
+
+fn take_notes(notes: Receiver<Note>, ledger: Option<&mut Ledger>) -> io::Result<()> {
+    let Some(ledger) = ledger else {
+        notes.iter().for_each(drop);
+        return Ok(());
+    };
+    notes.iter().try_for_each(|note| ledger.note(note))
 }
 
 fn ended<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
@@ -105,11 +137,19 @@ fn assemble(
     mut assembler: Assembler<'_>,
     head: Option<&SetHead>,
     found: impl Iterator<Item = Found>,
+    notes: &Sender<Note>,
     progress: &Progress,
     problems: &mut Vec<Problem>,
 ) -> Result<(), AssembleError> {
-    let result = lay_out(&mut assembler, head, found, progress);
-    problems.append(&mut assembler.problems);
+    let mut note = |found: &mut Vec<Problem>| {
+        for problem in found.drain(..) {
+            // If nobody takes notes any more, whoever did tells why.
+            let _ = notes.send(Note::Problem(problem.clone()));
+            problems.push(problem);
+        }
+    };
+    let result = lay_out(&mut assembler, head, found, &mut note, progress);
+    note(&mut assembler.problems);
     result
 }
 
@@ -117,6 +157,7 @@ fn lay_out(
     assembler: &mut Assembler<'_>,
     head: Option<&SetHead>,
     found: impl Iterator<Item = Found>,
+    note: &mut impl FnMut(&mut Vec<Problem>),
     progress: &Progress,
 ) -> Result<(), AssembleError> {
     if let Some(head) = head {
@@ -130,6 +171,7 @@ fn lay_out(
             Found::Entry(entry) => assembler.add(*entry)?,
             Found::Problem(problem) => assembler.problems.push(problem),
         }
+        note(&mut assembler.problems);
     }
     assembler.finish()
 }

@@ -9,18 +9,20 @@ use std::time::{Duration, Instant};
 use longhaul_catalog::Catalog;
 use longhaul_ffi::buffer::{ALIGNMENT, Buffer, Pool};
 use longhaul_format::archive::{Layout, Part};
+use longhaul_format::index::Volume;
 use longhaul_format::label::Label;
 use uuid::Uuid;
 
 use super::JobError;
-use super::backup::Writing;
 use super::ledger::Ledger;
 use super::session::Session;
 use super::survey::Survey;
 use super::volume::{Tail, TapeSet};
 use super::walkthrough::Ended;
+use super::writing::{self, Writing};
+use crate::checkpoint::journal::Asked;
 use crate::drive::Read;
-use crate::pipeline::spool::Totals;
+use crate::pipeline::entry::Totals;
 use crate::progress::Progress;
 
 /// Buffers for the index of a set that is closed.
@@ -67,7 +69,15 @@ pub fn run(
             label.name
         )));
     };
-    let mut ledger = Ledger::new(catalog, set.head.set)?;
+    let volume = Volume {
+        sequence: 1,
+        name: label.name.clone(),
+        uuid: label.uuid,
+        block: set.first_block,
+        stream_offset: 0,
+    };
+    let journal = writing::journal_head(session, &set.head, &label, &Asked::default());
+    let mut ledger = Ledger::new(catalog, &journal, &volume)?;
     let mut survey = Survey::new(&label, &set, |entry| {
         ledger
             .push(entry)
@@ -105,11 +115,12 @@ pub fn run(
         session,
         label: &label,
         head,
+        volumes: vec![volume],
         pool: &pool,
         catalog,
         progress,
     };
-    let index_head = writing.index_head(set.first_block, totals, &[], !whole);
+    let index_head = writing.index_head(totals, &[], !whole);
     let (index_block, rows) = writing.index(ledger, index_head)?;
     let set = TapeSet {
         index_block: Some(index_block),

@@ -8,6 +8,7 @@ use longhaul_scsi::verdict::Verdict;
 use thiserror::Error;
 
 use crate::changer::{ChangerError, Trouble};
+use crate::checkpoint::recovered::JournalError;
 use crate::drive::{self, DriveError};
 use crate::transport::OpenError;
 
@@ -72,6 +73,9 @@ pub enum JobError {
     /// The catalog cannot be used.
     #[error("the catalog: {}", chain(.0))]
     Catalog(#[from] CatalogError),
+    /// The journal of a set cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// The host refused something that is not the source or the drive.
     #[error("{what}: {source}")]
     Local {
@@ -109,10 +113,21 @@ impl JobError {
             // A catalog of another version, or a damaged one, is left alone.
             JobError::Refused(_) | JobError::Catalog(_) => ExitStatus::Refused,
             JobError::Held(_) => ExitStatus::Held,
+            JobError::Journal(error) => of_journal(error),
             JobError::Unfinished(_) => ExitStatus::Unfinished,
             // The disk is full, a folder cannot be made: a person has to look.
             JobError::NeedsVolume(_) | JobError::Local { .. } => ExitStatus::Operator,
         }
+    }
+}
+
+fn of_journal(error: &JournalError) -> ExitStatus {
+    match error {
+        JournalError::Io { source, .. } if source.kind() == io::ErrorKind::ResourceBusy => {
+            ExitStatus::Held
+        }
+        JournalError::Io { .. } => ExitStatus::Operator,
+        JournalError::Malformed { .. } => ExitStatus::Refused,
     }
 }
 

@@ -1,85 +1,170 @@
-//! What is written down of a set while it is written: the index for the tape,
-//! and the rows for the catalog, in one go.
+//! What is written down of a set while it is written: the journal, which
+//! becomes the index on the tape, and the rows for the catalog.
 
 use std::fs::File;
 use std::io;
 
 use longhaul_catalog::{Catalog, SetBuilder, SetRecord};
-use longhaul_format::index::{Entry, Head};
+use longhaul_format::index::{Entry, Head, State, Volume};
 use longhaul_format::label::Label;
-use uuid::Uuid;
 
 use super::volume::TapeSet;
 use super::{JobError, adopt, chain, convert};
-use crate::pipeline::spool::{Spool, Totals};
+use crate::checkpoint::Checkpoint;
+use crate::checkpoint::journal::{self, Journal};
+use crate::checkpoint::recovered::{JournalError, Recovered};
+use crate::pipeline::entry::Totals;
+use crate::source::Problem;
+
+/// What the pipeline has to say of a set.
+pub enum Note {
+    /// A member has ended.
+    Entry(Box<Entry>),
+    /// Something could not be read.
+    Problem(Problem),
+    /// The medium holds the set up to here.
+    Checkpoint(Box<Checkpoint>),
+}
 
 /// The entries of a set that is being written.
 pub struct Ledger {
-    spool: Spool,
+    journal: Journal,
     /// Trouble with the catalog never stops a backup: it can be built again
     /// from the index.
     rows: Result<SetBuilder, String>,
 }
 
 impl Ledger {
-    /// An empty ledger beside the catalog.
+    /// An empty ledger of a set that begins on `volume`.
     ///
     /// # Errors
-    /// If there is no room for the spool.
-    pub fn new(catalog: &Catalog, set: Uuid) -> Result<Ledger, JobError> {
-        let dir = catalog.dir();
-        let spool = Spool::new(dir)
-            .map_err(|error| JobError::local(format!("a spool in {}", dir.display()), error))?;
-        let rows = catalog.set_builder(set).map_err(|error| chain(&error));
-        Ok(Ledger { spool, rows })
+    /// If the journal cannot be written; [`JobError::Held`] if another process
+    /// is writing the same set.
+    pub fn new(
+        catalog: &Catalog,
+        head: &journal::Head,
+        volume: &Volume,
+    ) -> Result<Ledger, JobError> {
+        let path = journal::path_of(catalog.dir(), head.set);
+        let begin = || {
+            let mut journal = Journal::create(&path, head, std::slice::from_ref(volume))?;
+            journal.publish().map(|()| journal)
+        };
+        let journal = begin()
+            .map_err(|error| JobError::local(format!("the journal {}", path.display()), error))?;
+        let rows = catalog.set_builder(head.set).map_err(|error| chain(&error));
+        Ok(Ledger { journal, rows })
+    }
+
+    /// The ledger of a set that is gone on with, as it was when it had
+    /// `entries` entries and lay on so many `volumes`; of the checkpoints those
+    /// stay that `keep` says, and what was behind is durably gone. Each entry is
+    /// handed to `each`.
+    ///
+    /// # Errors
+    /// As [`new`](Ledger::new); if the journal makes no sense.
+    pub fn resumed(
+        catalog: &Catalog,
+        recovered: Recovered,
+        head: &journal::Head,
+        (volumes, entries): (u32, u64),
+        keep: impl Fn(&Checkpoint) -> bool,
+        mut each: impl FnMut(&Entry),
+    ) -> Result<Ledger, JobError> {
+        let mut rows = catalog.set_builder(head.set).map_err(|error| chain(&error));
+        let path = journal::path_of(catalog.dir(), head.set);
+        let take = |entry: &Entry| {
+            each(entry);
+            row(&mut rows, entry.clone());
+            Ok::<(), JournalError>(())
+        };
+        let journal = recovered.rewound(head, volumes, entries, keep, &path, take)?;
+        Ok(Ledger { journal, rows })
+    }
+
+    /// Takes what the pipeline has to say.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub fn note(&mut self, note: Note) -> io::Result<()> {
+        match note {
+            Note::Entry(entry) => self.push(*entry),
+            Note::Problem(problem) => self.journal.problem(&problem),
+            Note::Checkpoint(checkpoint) => {
+                self.journal.checkpoint(&checkpoint)?;
+                log::info!(
+                    "checkpoint: {} members and {} bytes of the archive are on the medium, up to \
+                     block {} of volume {} of the set",
+                    checkpoint.cursor.entries,
+                    checkpoint.cursor.offset,
+                    checkpoint.block,
+                    checkpoint.volume
+                );
+                Ok(())
+            }
+        }
     }
 
     /// Takes the next entry.
     ///
     /// # Errors
-    /// If the spool cannot be written.
+    /// If the journal cannot be written.
     pub fn push(&mut self, entry: Entry) -> io::Result<()> {
-        self.spool.push(&entry)?;
-        if let Ok(rows) = &mut self.rows
-            && let Err(error) = rows.push(convert::row(entry))
-        {
-            self.rows = Err(chain(&error));
-        }
+        self.journal.push(&entry)?;
+        row(&mut self.rows, entry);
         Ok(())
     }
 
     /// What was counted so far.
     pub fn totals(&self) -> Totals {
-        self.spool.totals()
+        self.journal.totals()
     }
 
     /// Ends the index, and leaves the rows to be entered.
     ///
     /// # Errors
     /// If the index cannot be written.
-    pub fn finish(self, catalog: &Catalog, head: Head) -> Result<(File, Rows), JobError> {
+    pub fn finish(mut self, catalog: &Catalog, head: Head) -> Result<(File, Rows), JobError> {
         let index = self
-            .spool
-            .finish(&head, catalog.dir())
+            .journal
+            .index(&head, catalog.dir())
             .map_err(|error| JobError::local("the index", error))?;
+        let Ledger { journal, rows } = self;
         Ok((
             index,
             Rows {
-                rows: self.rows,
+                rows,
+                journal,
                 head,
             },
         ))
     }
 }
 
+fn row(rows: &mut Result<SetBuilder, String>, entry: Entry) {
+    if let Ok(builder) = rows
+        && let Err(error) = builder.push(convert::row(entry))
+    {
+        *rows = Err(chain(&error));
+    }
+}
+
+/// What an entry that was stored before an interruption has to say to people.
+pub fn damage(entry: &Entry) -> Option<Problem> {
+    let what = "is damaged, as was found before the backup was interrupted";
+    (entry.state == State::Damaged).then(|| Problem::new(&entry.path, what))
+}
+
 /// The rows of a set whose index is written.
 pub struct Rows {
     rows: Result<SetBuilder, String>,
+    journal: Journal,
     head: Head,
 }
 
 impl Rows {
-    /// Enters the set, which is done on the tape, into the catalog.
+    /// Enters the set, which is done on the tape, into the catalog. Its journal
+    /// has then served its purpose.
     ///
     /// # Errors
     /// Why the catalog does not know the set now.
@@ -89,6 +174,9 @@ impl Rows {
         label: &Label,
         set: &TapeSet,
     ) -> Result<SetRecord, String> {
+        if let Err(error) = self.journal.remove() {
+            log::warn!("the journal of a set that is done stays behind: {error}");
+        }
         self.rows?.finish().map_err(|error| chain(&error))?;
         adopt::record(catalog, label, set, self.head).map_err(|error| error.to_string())
     }

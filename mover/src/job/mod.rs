@@ -5,11 +5,12 @@
 //! | `session` | a drive with our volume in it, from opening to release |
 //! | `volume` | what lies on a volume: label, sets, its end |
 //! | `archive` | one archive through the pipeline to the drive |
+//! | `writing` | a set that is being written |
 //! | `walkthrough` | one archive from the drive through the parser |
-//! | `backup`, `close`, `label`, `restore`, `scan`, `status`, `verify` | one job each |
+//! | `backup`, `close`, `label`, `restore`, `resume`, `scan`, `status`, `verify` | one job each |
 //! | `drives` | which drives and changers there are |
 //! | `library` | a volume brought to a drive, and back to its slot |
-//! | `ledger` | index and catalog rows of a set that is being written |
+//! | `ledger` | journal and catalog rows of a set that is being written |
 //! | `survey` | what an archive without an index holds |
 //! | `adopt` | an index or a set taken into the catalog |
 //! | `convert` | the same facts in the words of source, index and catalog |
@@ -28,6 +29,7 @@ pub mod label;
 mod ledger;
 pub mod library;
 pub mod restore;
+pub mod resume;
 pub mod scan;
 pub mod session;
 pub mod status;
@@ -35,6 +37,7 @@ mod survey;
 pub mod verify;
 pub mod volume;
 mod walkthrough;
+pub mod writing;
 
 pub(crate) use error::chain;
 pub use error::{ExitStatus, JobError};

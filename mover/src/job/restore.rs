@@ -145,7 +145,10 @@ impl Selection {
         };
         paths.sort_by_cached_key(|path| key(path));
         let rows = paths.into_iter().flat_map(|path| file.subtree(path));
-        Box::new(rows.map(|row| row.map_err(JobError::from)))
+        // What came in its place has a row of its own.
+        let counts =
+            |row: &Result<Row, _>| !matches!(row, Ok(row) if row.state == EntryState::Superseded);
+        Box::new(rows.filter(counts).map(|row| row.map_err(JobError::from)))
     }
 }
 

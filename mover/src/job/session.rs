@@ -46,6 +46,17 @@ impl Session {
         Session::on(Drive::open(transport::open(name)?)?, barcode, purpose)
     }
 
+    /// The same, for writing; the drive is first taken from the holder of the
+    /// key `old`, who is gone.
+    ///
+    /// # Errors
+    /// As [`open`](Session::open).
+    pub fn take_over(name: &str, barcode: Option<String>, old: Key) -> Result<Session, JobError> {
+        let mut drive = Drive::open(transport::open(name)?)?;
+        drive.take_over(old, Key::random())?;
+        Session::on(drive, barcode, Purpose::Write)
+    }
+
     /// The same with a drive that is open already.
     ///
     /// # Errors
@@ -56,7 +67,9 @@ impl Session {
         purpose: Purpose,
     ) -> Result<Session, JobError> {
         drive.ready(READY_WAIT)?;
-        drive.reserve(Key::random())?;
+        if drive.key().is_none() {
+            drive.reserve(Key::random())?;
+        }
         let mut session = Session { drive, barcode };
         // From here on, dropping the session releases the drive.
         session.drive.prepare()?;

@@ -6,23 +6,25 @@ use blake3::Hasher;
 use longhaul_format::archive::ParsedMember;
 use longhaul_format::index::{Entry, EntryType};
 use longhaul_format::label::Label;
+use longhaul_format::ustar::BLOCK;
 
 use super::JobError;
 use super::session::Session;
 use super::volume::TapeSet;
 use super::walkthrough::{self, Ended, Visitor};
-use crate::pipeline::entry::index_entry;
-use crate::pipeline::spool::Totals;
+use crate::checkpoint::Whole;
+use crate::pipeline::entry::{Extent, Totals, index_entry};
 use crate::progress::Progress;
 use crate::source::Inode;
+
+const BLOCK_BYTES: u64 = BLOCK as u64;
 
 /// Reads an archive and makes an index entry of each member that is whole.
 /// What only the source knew (inode, change time) is not in the archive.
 pub struct Survey<F> {
-    first_block: u64,
-    record_bytes: u64,
+    extent: Extent,
     each: F,
-    current: Option<(Box<Entry>, Box<Hasher>)>,
+    current: Option<(Whole, Box<Hasher>)>,
     totals: Totals,
     end: u64,
     error: Option<JobError>,
@@ -36,8 +38,12 @@ where
     /// A survey that hands each entry to `each`.
     pub fn new(label: &Label, set: &TapeSet, each: F) -> Survey<F> {
         Survey {
-            first_block: set.first_block,
-            record_bytes: label.record_bytes,
+            extent: Extent {
+                volume: 1,
+                block: set.first_block,
+                offset: 0,
+                record_bytes: label.record_bytes,
+            },
             each,
             current: None,
             totals: Totals::default(),
@@ -71,6 +77,11 @@ where
         self.totals
     }
 
+    /// The member of which only the beginning is there.
+    pub fn begun(&mut self) -> Option<Whole> {
+        self.current.take().map(|(whole, _)| whole)
+    }
+
     /// The stream offset behind the last whole member; 0 if there is none.
     pub fn end(&self) -> u64 {
         self.end
@@ -83,14 +94,22 @@ where
     E: Into<JobError>,
 {
     fn member(&mut self, parsed: &ParsedMember) -> ControlFlow<()> {
-        let block = self.first_block + parsed.start / self.record_bytes;
-        let offset = parsed.start % self.record_bytes;
         let inode = Inode {
             nlink: 1,
             ..Inode::default()
         };
-        let entry = index_entry(&parsed.member, &inode, block, offset);
-        self.current = Some((Box::new(entry), Box::default()));
+        let entry = index_entry(&parsed.member, &inode, &self.extent, parsed.start);
+        let whole = Whole {
+            entry,
+            dev: 0,
+            start: parsed.start,
+            data: parsed.data,
+            end: parsed.data + parsed.stored.next_multiple_of(BLOCK_BYTES),
+            stored: parsed.stored,
+            headers: 0,
+            given_up: false,
+        };
+        self.current = Some((whole, Box::default()));
         ControlFlow::Continue(())
     }
 
@@ -102,14 +121,14 @@ where
 
     fn member_end(&mut self, end: u64) -> ControlFlow<()> {
         self.end = end;
-        let Some((mut entry, hasher)) = self.current.take() else {
+        let Some((Whole { mut entry, .. }, hasher)) = self.current.take() else {
             return ControlFlow::Continue(());
         };
         if entry.kind == EntryType::File {
             entry.blake3 = Some(*hasher.finalize().as_bytes());
         }
         self.totals.count(&entry);
-        match (self.each)(*entry) {
+        match (self.each)(entry) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 self.error = Some(error.into());

@@ -152,7 +152,9 @@ impl Visitor for Verify<'_> {
                 );
                 return ControlFlow::Continue(());
             }
-            None if row.entry_type == EntryType::File => self.done.without_digest += 1,
+            None if row.entry_type == EntryType::File && row.state == EntryState::Ok => {
+                self.done.without_digest += 1;
+            }
             _ => {}
         }
         if row.state == EntryState::Damaged {

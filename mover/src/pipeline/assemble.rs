@@ -1,6 +1,6 @@
 //! From entries to complete records: layout first, reading second.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -9,13 +9,15 @@ use crossbeam_channel::Sender;
 use longhaul_ffi::buffer::{ALIGNMENT, Pool, Span};
 use longhaul_ffi::ring::{Done, Ring};
 use longhaul_format::archive::{Layout, LayoutError, Part, Placement, SetHead};
-use longhaul_format::index::Entry as IndexEntry;
+use longhaul_format::index::{Entry as IndexEntry, State};
 use longhaul_format::member::{Kind, Member};
 use thiserror::Error;
 
-use super::entry::index_entry;
+use super::entry::{Extent, index_entry};
+use super::links::Links;
 use super::members::{InProgress, Members};
-use super::record::{Piece, Record};
+use super::record::{Cut, Piece, Record};
+use crate::checkpoint::Whole;
 use crate::progress::Progress;
 use crate::source::{Entry, Problem};
 
@@ -53,6 +55,59 @@ struct Tag {
     through_cache: Option<Arc<File>>,
 }
 
+/// Where an archive begins, or goes on.
+pub struct Start {
+    /// What comes next, behind the rest of a member that is to be ended first.
+    pub layout: Layout,
+    /// Where the stream lies on the volume.
+    pub extent: Extent,
+    /// Stream offset of the first byte that is written: a record boundary.
+    pub at: u64,
+    /// The member that is to be ended first.
+    pub rest: Option<Rest>,
+    /// The files with several names that are stored already.
+    pub links: Links,
+}
+
+/// A member of which a part lies in records that are written already.
+pub struct Rest {
+    /// Its place, all of it.
+    pub placement: Placement,
+    /// The member.
+    pub whole: Whole,
+    /// The file, if it is as it was; else the member is given up, and filled up
+    /// with zeros.
+    pub source: Option<Entry>,
+    /// What is wrong with it.
+    pub problem: Option<String>,
+}
+
+/// The placement that is being laid out.
+#[derive(Default)]
+struct Laying {
+    start: u64,
+    data: u64,
+    end: u64,
+    /// If its data may be cut.
+    whole: Option<Arc<Whole>>,
+    /// Its number among the members.
+    number: Option<u64>,
+    /// Nothing goes on behind it.
+    last: bool,
+}
+
+impl Laying {
+    /// What lies on both sides of the record boundary at `at`.
+    fn cut(&self, at: u64) -> Cut {
+        match &self.whole {
+            _ if self.last => Cut::No,
+            _ if at <= self.start || at >= self.end => Cut::Between,
+            Some(whole) if at >= self.data => Cut::Inside(Arc::clone(whole)),
+            _ => Cut::No,
+        }
+    }
+}
+
 /// The content of the file that is being laid out.
 struct Content {
     file: Arc<File>,
@@ -60,6 +115,10 @@ struct Content {
 }
 
 impl Content {
+    fn of(file: Option<Arc<File>>, direct: Option<Arc<File>>) -> Option<Content> {
+        file.map(|file| Content { file, direct })
+    }
+
     /// How much of a read of `len` bytes at `offset`, to `at` in its record,
     /// can be direct: what is aligned on all sides.
     fn direct_len(&self, offset: u64, at: usize, len: usize) -> usize {
@@ -79,6 +138,11 @@ struct Filling {
     rest: Span,
     reads: u32,
     pieces: Vec<Laid>,
+    /// Stream offset behind the record, and what lies there, once it is full.
+    end: u64,
+    cut: Cut,
+    /// The member that is cut there.
+    cut_member: Option<u64>,
 }
 
 /// A run of file data in a record that is being laid out, or a member's end.
@@ -94,8 +158,10 @@ struct Laid {
 pub struct Assembler<'a> {
     layout: Layout,
     record_bytes: usize,
-    /// Tape block of the archive's first record.
-    first_block: u64,
+    extent: Extent,
+    /// Stream offset behind what was laid out.
+    at: u64,
+    laying: Laying,
     pool: Pool,
     ring: Ring<Tag>,
     queued: usize,
@@ -104,7 +170,7 @@ pub struct Assembler<'a> {
     oldest: u64,
     members: Members,
     open_files_max: usize,
-    links: HashMap<(u64, u64), Vec<u8>>,
+    links: Links,
     out: Sender<Record>,
     progress: &'a Progress,
     /// What went wrong with files, one by one.
@@ -112,15 +178,12 @@ pub struct Assembler<'a> {
 }
 
 impl<'a> Assembler<'a> {
-    /// An assembler of one archive that begins at `layout`'s offset, whose
-    /// offset 0 lies in tape block `first_block`.
+    /// An assembler of one archive, which begins or goes on at `start`.
     ///
     /// # Errors
-    /// Where io_uring is missing or forbidden.
+    /// Where io_uring is missing or forbidden; when the pipeline has stopped.
     pub fn new(
-        layout: Layout,
-        record_bytes: usize,
-        first_block: u64,
+        start: Start,
         pool: Pool,
         out: Sender<Record>,
         progress: &'a Progress,
@@ -129,10 +192,20 @@ impl<'a> Assembler<'a> {
         if let Err(error) = ring.register(&pool) {
             log::debug!("reading without registered buffers: {error}");
         }
-        Ok(Assembler {
+        let Start {
+            layout,
+            extent,
+            at,
+            rest,
+            links,
+        } = start;
+        let record_bytes = usize::try_from(extent.record_bytes).expect("checked with the label");
+        let mut assembler = Assembler {
             layout,
             record_bytes,
-            first_block,
+            extent,
+            at,
+            laying: Laying::default(),
             pool,
             ring,
             queued: 0,
@@ -140,11 +213,48 @@ impl<'a> Assembler<'a> {
             oldest: 0,
             members: Members::default(),
             open_files_max: crate::source::open_files() / 4,
-            links: HashMap::new(),
+            links,
             out,
             progress,
             problems: Vec::new(),
-        })
+        };
+        if let Some(rest) = rest {
+            assembler.end_begun(rest)?;
+        }
+        Ok(assembler)
+    }
+
+    /// Ends a member whose beginning is written already.
+    fn end_begun(&mut self, rest: Rest) -> Result<(), AssembleError> {
+        let Rest {
+            placement,
+            whole,
+            source,
+            problem,
+        } = rest;
+        let mtime = source.as_ref().map(|entry| entry.member.mtime);
+        let content = source.and_then(|entry| Content::of(entry.file, entry.direct));
+        let number = self.members.push(InProgress {
+            entry: Box::new(whole.entry.clone()),
+            file: content.as_ref().map(|content| Arc::clone(&content.file)),
+            size: whole.entry.size,
+            mtime: mtime.unwrap_or_default(),
+            problem,
+            given_up: whole.given_up,
+            reads: 0,
+            laid_out: false,
+        });
+        self.laying = Laying {
+            start: placement.start,
+            data: placement.data,
+            end: placement.end,
+            whole: Some(Arc::new(whole)),
+            number: Some(number),
+            last: false,
+        };
+        self.lay(placement, content.as_ref())?;
+        self.members.laid_out(number);
+        Ok(())
     }
 
     /// Writes the archive's head.
@@ -153,7 +263,8 @@ impl<'a> Assembler<'a> {
     /// When the pipeline has stopped.
     pub fn begin(&mut self, head: &SetHead) -> Result<(), AssembleError> {
         let placement = self.layout.begin(head);
-        self.lay(placement, None, None)
+        self.laying = Laying::default();
+        self.lay(placement, None)
     }
 
     /// Puts an entry into the archive.
@@ -168,17 +279,13 @@ impl<'a> Assembler<'a> {
             file,
             direct,
         } = entry;
-        let mut content = file.map(|file| Content { file, direct });
-        if inode.nlink > 1 && !matches!(member.kind, Kind::Directory) {
-            if let Some(first) = self.links.get(&(inode.dev, inode.ino)) {
-                member.kind = Kind::HardLink {
-                    target: first.clone(),
-                };
-                content = None;
-            } else {
-                self.links
-                    .insert((inode.dev, inode.ino), member.path.clone());
-            }
+        let mut content = Content::of(file, direct);
+        if inode.nlink > 1
+            && !matches!(member.kind, Kind::Directory)
+            && let Some(first) = self.links.first_name(&member, &inode)
+        {
+            member.kind = Kind::HardLink { target: first };
+            content = None;
         }
         let placement = match self.place(&mut member) {
             Ok(placement) => placement,
@@ -189,21 +296,31 @@ impl<'a> Assembler<'a> {
             }
             Err(error) => return Err(error),
         };
-        let index = self.index_entry(&member, &inode, &placement);
+        let index = index_entry(&member, &inode, &self.extent, placement.start);
         let size = match member.kind {
             Kind::File { size, .. } => size,
             _ => 0,
         };
+        let whole = self.whole(&index, inode.dev, &placement);
         let number = self.members.push(InProgress {
             entry: Box::new(index),
             file: content.as_ref().map(|content| Arc::clone(&content.file)),
             size,
             mtime: member.mtime,
             problem: None,
+            given_up: false,
             reads: 0,
             laid_out: false,
         });
-        self.lay(placement, content.as_ref(), Some(number))?;
+        self.laying = Laying {
+            start: placement.start,
+            data: placement.data,
+            end: placement.end,
+            whole,
+            number: Some(number),
+            last: false,
+        };
+        self.lay(placement, content.as_ref())?;
         self.members.laid_out(number);
         while self.members.open_files() > self.open_files_max && self.ring.in_flight() > 0 {
             self.reap(true)?;
@@ -230,16 +347,25 @@ impl<'a> Assembler<'a> {
         }
     }
 
-    fn index_entry(
-        &self,
-        member: &Member,
-        inode: &crate::source::Inode,
-        placement: &Placement,
-    ) -> IndexEntry {
-        let record_bytes = self.record_bytes as u64;
-        let block = self.first_block + placement.start / record_bytes;
-        let offset = placement.start % record_bytes;
-        index_entry(member, inode, block, offset)
+    /// The member as cursors need it, if a record boundary lies in its data.
+    fn whole(&self, entry: &IndexEntry, dev: u64, placement: &Placement) -> Option<Arc<Whole>> {
+        let Placement {
+            start, data, end, ..
+        } = *placement;
+        let record_bytes = self.extent.record_bytes;
+        let cut = data.next_multiple_of(record_bytes) < end;
+        cut.then(|| {
+            Arc::new(Whole {
+                entry: entry.clone(),
+                dev,
+                start,
+                data,
+                end,
+                stored: placement.parts.iter().map(file_bytes).sum(),
+                headers: headers_crc(placement),
+                given_up: false,
+            })
+        })
     }
 
     /// Ends the archive: everything that is under way is read and sent.
@@ -248,7 +374,11 @@ impl<'a> Assembler<'a> {
     /// When the pipeline has stopped.
     pub fn finish(&mut self) -> Result<(), AssembleError> {
         let placement = self.layout.finish();
-        self.lay(placement, None, None)?;
+        self.laying = Laying {
+            last: true,
+            ..Laying::default()
+        };
+        self.lay(placement, None)?;
         while let Some(front) = self.filling.front() {
             if front.reads > 0 {
                 self.reap(true)?;
@@ -258,27 +388,27 @@ impl<'a> Assembler<'a> {
         Ok(())
     }
 
-    /// Brings one placement into the records.
+    /// Brings one placement into the records: what of it is not in them yet.
     fn lay(
         &mut self,
         placement: Placement,
         content: Option<&Content>,
-        member: Option<u64>,
     ) -> Result<(), AssembleError> {
         let total = placement.parts.iter().map(file_bytes).sum();
+        let bytes: u64 = placement.parts.iter().map(Part::len).sum();
+        let mut skip = self.at - (placement.end - bytes);
+        let member = self.laying.number;
         let mut start = 0;
         for part in placement.parts {
+            let here = skip.min(part.len());
+            skip -= here;
             match part {
                 Part::Bytes(bytes) => {
-                    let mut bytes = &bytes[..];
-                    while !bytes.is_empty() {
-                        let mut span = self.span(bytes.len() as u64)?;
-                        let (now, later) = bytes.split_at(span.len());
-                        span.copy_from_slice(now);
-                        bytes = later;
-                    }
+                    let here = usize::try_from(here).expect("at most its length");
+                    self.put(&bytes[here..])?;
                 }
-                Part::Zeros(mut len) => {
+                Part::Zeros(len) => {
+                    let mut len = len - here;
                     while len > 0 {
                         let mut span = self.span(len)?;
                         span.fill(0);
@@ -287,8 +417,11 @@ impl<'a> Assembler<'a> {
                 }
                 Part::File { offset, len } => {
                     let number = member.expect("only members have file data");
-                    let at = Stored { start, total };
-                    self.lay_file(content, number, offset, len, at)?;
+                    let at = Stored {
+                        start: start + here,
+                        total,
+                    };
+                    self.lay_file(content, number, offset + here, len - here, at)?;
                     start += len;
                 }
             }
@@ -305,6 +438,17 @@ impl<'a> Assembler<'a> {
         if self.queued >= SUBMIT_EVERY {
             self.reap(false)?;
             self.send_complete(1)?;
+        }
+        Ok(())
+    }
+
+    /// Copies bytes into the records.
+    fn put(&mut self, mut bytes: &[u8]) -> Result<(), AssembleError> {
+        while !bytes.is_empty() {
+            let mut span = self.span(bytes.len() as u64)?;
+            let (now, later) = bytes.split_at(span.len());
+            span.copy_from_slice(now);
+            bytes = later;
         }
         Ok(())
     }
@@ -367,11 +511,21 @@ impl<'a> Assembler<'a> {
                 rest,
                 reads: 0,
                 pieces: Vec::new(),
+                end: 0,
+                cut: Cut::No,
+                cut_member: None,
             });
         }
         let rest = &mut self.back().rest;
         let len = usize::try_from(want).unwrap_or(usize::MAX).min(rest.len());
-        Ok(rest.split_to(len))
+        let span = rest.split_to(len);
+        self.at += len as u64;
+        if self.back().rest.is_empty() {
+            let (at, cut, member) = (self.at, self.laying.cut(self.at), self.laying.number);
+            let back = self.back();
+            (back.end, back.cut, back.cut_member) = (at, cut, member);
+        }
+        Ok(span)
     }
 
     /// A buffer from the pool. While there is none, reads that end let records
@@ -450,7 +604,14 @@ impl<'a> Assembler<'a> {
             if front.reads > 0 || !front.rest.is_empty() {
                 return Ok(());
             }
-            let Filling { rest, pieces, .. } = self.filling.pop_front().expect("there is one");
+            let Filling {
+                rest,
+                pieces,
+                end,
+                cut,
+                cut_member,
+                ..
+            } = self.filling.pop_front().expect("there is one");
             self.oldest += 1;
             let buffer = rest
                 .into_buffer()
@@ -458,9 +619,9 @@ impl<'a> Assembler<'a> {
             let pieces = pieces.into_iter().map(|laid| {
                 let member = laid.ends.then(|| self.members.pop()).flatten();
                 let ends = member.map(|member| {
-                    let (entry, problem) = member.finish();
+                    let (ended, problem) = member.finish();
                     self.problems.extend(problem);
-                    entry
+                    ended
                 });
                 Piece {
                     range: laid.range,
@@ -469,16 +630,41 @@ impl<'a> Assembler<'a> {
                     ends,
                 }
             });
+            let pieces = pieces.collect();
             let record = Record {
                 sequence: self.oldest - 1,
                 buffer,
                 len: self.record_bytes,
-                pieces: pieces.collect(),
+                pieces,
+                end,
+                cut: damaged_so_far(cut, cut_member, &mut self.members),
             };
             self.out.send(record).map_err(|_| AssembleError::Stopped)?;
         }
         Ok(())
     }
+}
+
+/// A member that is cut, and of which something could not be read before the
+/// cut, is damaged whoever ends it.
+fn damaged_so_far(cut: Cut, member: Option<u64>, members: &mut Members) -> Cut {
+    match (cut, member) {
+        (Cut::Inside(whole), Some(member)) if members.is_damaged(member) => {
+            let mut whole = (*whole).clone();
+            whole.entry.state = State::Damaged;
+            Cut::Inside(Arc::new(whole))
+        }
+        (cut, _) => cut,
+    }
+}
+
+/// CRC32C of a member's own headers, its sparse map included.
+pub fn headers_crc(placement: &Placement) -> u32 {
+    let headers = placement.parts.iter().rev().find_map(|part| match part {
+        Part::Bytes(bytes) if bytes.len() as u64 == placement.data - placement.start => Some(bytes),
+        _ => None,
+    });
+    headers.map_or(0, |bytes| crc32c::crc32c(bytes))
 }
 
 /// Where some file data lies in all that is stored of its member.

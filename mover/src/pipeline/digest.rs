@@ -10,8 +10,9 @@ use crossbeam_channel::{Receiver, Sender};
 use longhaul_ffi::buffer::Buffer;
 use longhaul_format::index::{Entry, EntryType};
 
-use super::record::{Piece, Record};
+use super::record::{Cut, Ended, Piece, Record};
 use super::tree::{Joined, Part};
+use crate::checkpoint::{Cursor, Inside, Place};
 use crate::progress::Progress;
 
 /// Most threads that hash: a drive is kept busy by fewer.
@@ -24,6 +25,10 @@ pub struct Ready {
     pub buffer: Buffer,
     /// Bytes of the record.
     pub len: usize,
+    /// CRC32C of them.
+    pub crc: u32,
+    /// Where the archive goes on behind it, if it can.
+    pub cursor: Option<Cursor>,
 }
 
 /// A record whose file data is hashed.
@@ -32,6 +37,7 @@ pub struct Hashed {
     record: Record,
     /// One for each piece.
     parts: Vec<Part>,
+    crc: u32,
 }
 
 /// How many threads should hash on this machine.
@@ -52,59 +58,138 @@ pub fn hash(records: &Receiver<Record>, out: &Sender<Hashed>) {
             )
         };
         let parts = record.pieces.iter().map(part).collect();
-        if out.send(Hashed { record, parts }).is_err() {
+        let crc = crc32c::crc32c(&record.buffer[..record.len]);
+        if out.send(Hashed { record, parts, crc }).is_err() {
             break;
         }
     }
 }
 
 /// Takes records in any order and passes them on in theirs; hands the entries
-/// of the members that end in them, digest and all, to `each`.
+/// of the members that end in them, digest and all, to `each`. `from` is where
+/// the archive goes on.
 ///
 /// # Errors
 /// What `each` answers.
-pub fn join(
+pub fn join<E>(
     hashed: &Receiver<Hashed>,
     out: &Sender<Ready>,
-    mut each: impl FnMut(Box<Entry>) -> std::io::Result<()>,
+    from: &Cursor,
+    mut each: impl FnMut(Box<Entry>) -> Result<(), E>,
     progress: &Progress,
-) -> std::io::Result<()> {
-    let mut joined = Joined::default();
+) -> Result<(), E> {
+    let mut so_far = SoFar::new(from);
     // Never more than the pool has buffers.
     let mut early = BTreeMap::new();
     let mut next = 0;
     for record in hashed {
         early.insert(record.record.sequence, record);
-        while let Some(Hashed { record, parts }) = early.remove(&next) {
+        while let Some(Hashed { record, parts, crc }) = early.remove(&next) {
             next += 1;
             let Record {
                 buffer,
                 len,
                 pieces,
+                end,
+                cut,
                 ..
             } = record;
-            for (
-                Piece {
-                    total, ends, range, ..
-                },
-                part,
-            ) in pieces.into_iter().zip(parts)
-            {
-                if !range.is_empty() {
-                    joined.push(part, total);
-                }
-                let Some(mut entry) = ends else { continue };
-                if entry.kind == EntryType::File {
-                    let digest = joined.finish().expect("a file's parts come before its end");
-                    entry.blake3 = Some(*digest.as_bytes());
-                }
+            so_far.take(pieces, parts, |entry| {
                 progress.member(entry.size);
-                each(entry)?;
-            }
-            if out.send(Ready { buffer, len }).is_err() {
+                each(entry)
+            })?;
+            let ready = Ready {
+                buffer,
+                len,
+                crc,
+                cursor: so_far.cursor(end, &cut),
+            };
+            if out.send(ready).is_err() {
                 return Ok(());
             }
         }
     }
     Ok(())
+}
+
+/// What the records up to here hold.
+struct SoFar {
+    joined: Joined,
+    entries: u64,
+    /// Where the source goes on behind the last member that ended.
+    place: Place,
+}
+
+impl SoFar {
+    fn new(from: &Cursor) -> SoFar {
+        let (joined, place) = match &from.place {
+            Place::Inside(inside) => {
+                let path = inside.whole.entry.path.clone();
+                (inside.joined.clone(), Place::At(path))
+            }
+            place => (Joined::default(), place.clone()),
+        };
+        SoFar {
+            joined,
+            entries: from.entries,
+            place,
+        }
+    }
+
+    /// Takes what is in the next record.
+    fn take<E>(
+        &mut self,
+        pieces: Vec<Piece>,
+        parts: Vec<Part>,
+        mut each: impl FnMut(Box<Entry>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let last = pieces.iter().rposition(|piece| piece.ends.is_some());
+        for (place, (piece, part)) in pieces.into_iter().zip(parts).enumerate() {
+            if !piece.range.is_empty() {
+                self.joined.push(part, piece.total);
+            }
+            let Some(Ended {
+                mut entry,
+                given_up,
+            }) = piece.ends
+            else {
+                continue;
+            };
+            if given_up {
+                self.joined = Joined::default();
+            } else if entry.kind == EntryType::File {
+                let digest = self.joined.finish();
+                let digest = digest.expect("a file's parts come before its end");
+                entry.blake3 = Some(*digest.as_bytes());
+            }
+            self.entries += 1;
+            if last == Some(place) {
+                let path = entry.path.clone();
+                self.place = if given_up {
+                    Place::At(path)
+                } else {
+                    Place::Behind(path)
+                };
+            }
+            each(entry)?;
+        }
+        Ok(())
+    }
+
+    /// Where the archive goes on behind the stream offset `end`.
+    fn cursor(&self, end: u64, cut: &Cut) -> Option<Cursor> {
+        let place = match cut {
+            Cut::No => return None,
+            Cut::Between => self.place.clone(),
+            Cut::Inside(whole) => Place::Inside(Box::new(Inside {
+                whole: (**whole).clone(),
+                joined: self.joined.clone(),
+            })),
+        };
+        Some(Cursor {
+            offset: end,
+            entries: self.entries,
+            place,
+        })
+    }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use longhaul_format::index::{Entry, State};
 use longhaul_format::member::Time;
 
+use super::record::Ended;
 use crate::source::Problem;
 
 /// A member that has been laid out and has not ended yet.
@@ -16,6 +17,8 @@ pub(super) struct InProgress {
     pub size: u64,
     pub mtime: Time,
     pub problem: Option<String>,
+    /// Whether it was given up, and only filled up.
+    pub given_up: bool,
     /// Reads in flight.
     pub reads: u32,
     /// Whether all its reads were queued.
@@ -40,13 +43,17 @@ impl InProgress {
         true
     }
 
-    /// The entry, and what went wrong.
-    pub fn finish(mut self) -> (Box<Entry>, Option<Problem>) {
+    /// The member that has ended, and what went wrong.
+    pub fn finish(mut self) -> (Ended, Option<Problem>) {
         self.close_if_read();
         let problem = self
             .problem
             .map(|what| Problem::new(&self.entry.path, what));
-        (self.entry, problem)
+        let ended = Ended {
+            entry: self.entry,
+            given_up: self.given_up,
+        };
+        (ended, problem)
     }
 
     fn changed(&self, file: &File) -> Option<String> {
@@ -90,6 +97,12 @@ impl Members {
         if let Some(member) = self.get(number) {
             member.problem.get_or_insert_with(what);
         }
+    }
+
+    /// Whether something went wrong with it so far.
+    pub fn is_damaged(&mut self, number: u64) -> bool {
+        self.get(number)
+            .is_some_and(|member| member.problem.is_some())
     }
 
     /// A read of the member's data was queued.

@@ -26,9 +26,9 @@
 pub mod assemble;
 pub mod digest;
 pub mod entry;
+pub mod links;
 mod members;
 pub mod read;
 pub mod record;
-pub mod spool;
-mod tree;
+pub(crate) mod tree;
 pub mod write;

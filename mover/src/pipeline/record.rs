@@ -2,8 +2,12 @@
 
 use std::ops::Range;
 
+use std::sync::Arc;
+
 use longhaul_ffi::buffer::Buffer;
 use longhaul_format::index::Entry;
+
+use crate::checkpoint::Whole;
 
 /// One record of the archive, complete.
 #[derive(Debug)]
@@ -16,6 +20,21 @@ pub struct Record {
     pub len: usize,
     /// The file data in it and the members that end in it, in order.
     pub pieces: Vec<Piece>,
+    /// Stream offset behind it.
+    pub end: u64,
+    /// What lies on both sides of that.
+    pub cut: Cut,
+}
+
+/// What lies on both sides of a record boundary.
+#[derive(Debug, Clone)]
+pub enum Cut {
+    /// Nothing: a member ends before it, the next one begins behind it.
+    Between,
+    /// A member's data.
+    Inside(Arc<Whole>),
+    /// What must not be cut: headers longer than a record, the archive's end.
+    No,
 }
 
 /// A run of one member's file data in a record.
@@ -27,7 +46,16 @@ pub struct Piece {
     pub start: u64,
     /// Bytes that are stored of the member.
     pub total: u64,
-    /// The member's index entry, if the member ends here; its digest is still
-    /// to be filled in.
-    pub ends: Option<Box<Entry>>,
+    /// The member that ends here, if one does.
+    pub ends: Option<Ended>,
+}
+
+/// A member that has ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its index entry; its digest is still to be filled in.
+    pub entry: Box<Entry>,
+    /// Whether it was given up, and only filled up: the source has still to be
+    /// asked for it.
+    pub given_up: bool,
 }

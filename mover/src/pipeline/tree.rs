@@ -12,11 +12,12 @@ use blake3::hazmat::{
     ChainingValue, HasherExt, Mode, max_subtree_len, merge_subtrees_non_root, merge_subtrees_root,
 };
 use blake3::{CHUNK_LEN, Hash, Hasher};
+use serde::{Deserialize, Serialize};
 
 const CHUNK: u64 = CHUNK_LEN as u64;
 
 /// A subtree: where it lies in the file, and its chaining value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Node {
     start: u64,
     len: u64,
@@ -96,13 +97,14 @@ fn subtrees(mut bytes: &[u8], mut start: u64, total: u64, nodes: &mut Vec<Node>)
 }
 
 /// The parts of one file, joined so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Joined {
     /// Subtrees whose siblings are still to come, largest first.
     nodes: Vec<Node>,
     /// The beginning of a chunk that a record boundary cut.
     cut: Vec<u8>,
     at: u64,
+    #[serde(skip)]
     root: Option<Hash>,
 }
 

@@ -4,6 +4,8 @@ use crossbeam_channel::Receiver;
 use thiserror::Error;
 
 use super::digest::Ready;
+use crate::checkpoint::Checkpoint;
+use crate::checkpoint::tracker::Tracker;
 use crate::drive::{Drive, DriveError, EarlyWarning};
 use crate::progress::Progress;
 
@@ -28,6 +30,14 @@ pub enum AtEarlyWarning {
     GoOn,
 }
 
+/// Where checkpoints come from and go to.
+pub struct Checkpoints<'a> {
+    /// What is in flight.
+    pub tracker: &'a mut Tracker,
+    /// Takes a checkpoint that the medium holds.
+    pub publish: &'a mut (dyn FnMut(Checkpoint) + Send),
+}
+
 /// Writes records, one command after the other, until there are no more. While
 /// the drive works on one, the next is taken from the channel.
 ///
@@ -38,16 +48,29 @@ pub fn run(
     drive: &mut Drive,
     records: Receiver<Ready>,
     at_early_warning: AtEarlyWarning,
+    mut checkpoints: Option<Checkpoints<'_>>,
     progress: &Progress,
 ) -> Result<(), WriteStopped> {
     let mut next = records.recv().ok();
-    while let Some(Ready { buffer, len }) = next.take() {
+    while let Some(Ready {
+        buffer,
+        len,
+        crc,
+        cursor,
+    }) = next.take()
+    {
         drive.submit_write(buffer, len);
         let ahead = records.try_recv().ok();
         let (written, buffer) = drive.complete_write();
         drop(buffer);
         let written = written?;
         progress.written(len as u64);
+        if let Some(checkpoints) = &mut checkpoints {
+            checkpoints.tracker.accepted(crc, cursor);
+            if let Some(checkpoint) = checkpoints.tracker.tick(drive)? {
+                (checkpoints.publish)(checkpoint);
+            }
+        }
         // Programmable early warning is left to whoever switched it on.
         let early = written.early_warning == EarlyWarning::Early;
         next = ahead.or_else(|| records.recv().ok());

@@ -23,6 +23,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use longhaul_format::member::Member;
+use serde::{Deserialize, Serialize};
 
 use crate::shown::Shown;
 
@@ -67,9 +68,10 @@ pub struct Inode {
 }
 
 /// Something that could not be read, or not as it stood.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// The member's path (without the leading `/`).
+    #[serde(with = "crate::checkpoint::name")]
     pub path: Vec<u8>,
     /// What happened, in words.
     pub what: String,

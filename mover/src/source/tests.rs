@@ -7,6 +7,7 @@ use longhaul_format::member::{Kind, Segment};
 use proptest::prelude::*;
 
 use super::*;
+use crate::checkpoint::{Cursor, Place};
 
 struct Walked {
     entries: Vec<Entry>,
@@ -19,7 +20,7 @@ fn walk(paths: &[&Path], options: &Options) -> Walked {
         entries: Vec::new(),
         problems: Vec::new(),
     };
-    for found in Source::start(&roots, options).expect("started") {
+    for found in Source::start(&roots, options, &Cursor::beginning().place).expect("started") {
         match found {
             Found::Entry(entry) => walked.entries.push(*entry),
             Found::Problem(problem) => walked.problems.push(problem),
@@ -63,6 +64,34 @@ fn a_directory_sorts_as_if_its_name_ended_in_a_slash() {
         ["", "a-b", "a.txt", "a/", "a/x", "a0", "b/", "b/c/", "b/c/d"]
     );
     assert!(walked.problems.is_empty());
+}
+
+#[test]
+fn a_walk_from_any_place_is_the_rest_of_the_whole_walk() {
+    let (_dir, base) = scratch();
+    for name in ["a/x", "a-b", "a.txt", "a0", "b/c/d", "b/c/e/f", "b.c", "c"] {
+        fs::create_dir_all(base.join(name).parent().expect("has one")).expect("made");
+        fs::write(base.join(name), name).expect("written");
+    }
+    let paths = |place: &Place| -> Vec<Vec<u8>> {
+        let roots = Roots::find(&[base.join("a"), base.join("b"), base.clone()]).expect("found");
+        let source = Source::start(&roots, &Options::default(), place).expect("started");
+        let path = |found| match found {
+            Found::Entry(entry) => Some(entry.member.path),
+            Found::Problem(problem) => panic!("{problem}"),
+        };
+        source.filter_map(path).collect()
+    };
+    let whole = paths(&Cursor::beginning().place);
+    assert_eq!(whole.len(), 13);
+    for (at, path) in whole.iter().enumerate() {
+        assert_eq!(paths(&Place::At(path.clone())), whole[at..], "{at}");
+        assert_eq!(paths(&Place::Behind(path.clone())), whole[at + 1..], "{at}");
+        // Paths that are gone, or were never there.
+        let between = [path.as_slice(), b"\x01"].concat();
+        assert_eq!(paths(&Place::At(between.clone())), whole[at + 1..], "{at}");
+        assert_eq!(paths(&Place::Behind(between)), whole[at + 1..], "{at}");
+    }
 }
 
 #[test]
@@ -246,7 +275,8 @@ fn giving_a_walk_up_ends_its_threads() {
         fs::write(base.join(format!("d{n}/f")), "x").expect("written");
     }
     let roots = Roots::find(&[&base]).expect("found");
-    let mut source = Source::start(&roots, &Options::default()).expect("started");
+    let mut source =
+        Source::start(&roots, &Options::default(), &Cursor::beginning().place).expect("started");
     assert!(source.next().is_some());
     drop(source);
 }

@@ -16,6 +16,7 @@ use rustix::io::Errno;
 
 use super::roots::Start;
 use super::{Found, Problem, Roots, examine};
+use crate::checkpoint::Place;
 
 /// Threads that list, open and examine. They mostly wait: with a cold cache
 /// the disk's queue is what is to be filled.
@@ -47,6 +48,8 @@ const DEPTH_MAX: usize = 4096;
 pub struct Options {
     /// Paths that match are left out, and all that is below them.
     pub excludes: GlobSet,
+    /// The same, as they were given.
+    pub patterns: Vec<String>,
     /// Do not go into other file systems than those of the paths asked for.
     pub one_file_system: bool,
 }
@@ -57,9 +60,9 @@ impl Options {
     ///
     /// # Errors
     /// The pattern that cannot be understood, in words.
-    pub fn new(excludes: &[String], one_file_system: bool) -> Result<Options, String> {
+    pub fn new(patterns: &[String], one_file_system: bool) -> Result<Options, String> {
         let mut set = GlobSetBuilder::new();
-        for pattern in excludes {
+        for pattern in patterns {
             if pattern.trim_matches('/').is_empty() {
                 return Err(format!(
                     "--exclude {pattern:?}: a pattern that matches everything"
@@ -82,6 +85,7 @@ impl Options {
         let excludes = set.build().map_err(|error| format!("--exclude: {error}"))?;
         Ok(Options {
             excludes,
+            patterns: patterns.to_vec(),
             one_file_system,
         })
     }
@@ -101,11 +105,11 @@ pub struct Source {
 }
 
 impl Source {
-    /// Starts a walk.
+    /// Starts a walk of what comes at or behind `from`.
     ///
     /// # Errors
     /// If a thread cannot be started.
-    pub fn start(roots: &Roots, options: &Options) -> std::io::Result<Source> {
+    pub fn start(roots: &Roots, options: &Options, from: &Place) -> std::io::Result<Source> {
         // A quarter of what may be open is the pipeline's, and as much is for
         // directories and all else.
         let ahead = (open_files() / 4 / BATCH).clamp(2, BATCHES_AHEAD_MAX);
@@ -123,6 +127,7 @@ impl Source {
             starts: roots.starts.clone(),
             asked: roots.asked.clone(),
             options: options.clone(),
+            from: from.clone(),
             work,
             order,
             batch: Vec::new(),
@@ -347,6 +352,8 @@ struct Walk {
     starts: Vec<Start>,
     asked: Vec<Vec<u8>>,
     options: Options,
+    /// What comes before was stored already.
+    from: Place,
     work: Sender<Work>,
     order: Sender<Receiver<Vec<Found>>>,
     batch: Vec<Item>,
@@ -382,7 +389,7 @@ impl Walk {
     }
 
     fn start(&mut self, start: &Start) -> Result<(), Stopped> {
-        if self.options.leaves_out(&start.member) {
+        if left_out(&self.options, &self.from, &start.member) {
             return Ok(());
         }
         let parent = start.path.parent().unwrap_or(Path::new("/"));
@@ -431,16 +438,16 @@ impl Walk {
                     self.listings -= 1;
                     listing.recv().map_err(|_| Stopped)?
                 }
-                _ if self.options.leaves_out(&path) => return Ok(()),
+                _ if left_out(&self.options, &self.from, &path) => return Ok(()),
                 _ => list(frame.open.fd.as_fd(), name, path),
             };
             self.enter(listing)
         } else {
-            if self.options.leaves_out(&path) {
-                return Ok(());
-            }
             let parent = Arc::clone(&frame.open.fd);
             let (name, listed) = (name.clone(), *kind);
+            if left_out(&self.options, &self.from, &path) {
+                return Ok(());
+            }
             self.push(Item::Name {
                 parent,
                 name,
@@ -462,7 +469,7 @@ impl Walk {
                 continue;
             }
             let path = member_path(&frame.open.path, name);
-            if self.options.leaves_out(&path) {
+            if left_out(&self.options, &self.from, &path) {
                 continue;
             }
             let (done, listing) = bounded(1);
@@ -483,7 +490,11 @@ impl Walk {
     /// Puts a directory's own entry out, and goes into it where it may.
     fn enter(&mut self, listing: Listing) -> Result<(), Stopped> {
         for found in listing.found {
-            self.push(Item::Ready(found))?;
+            let stored = matches!(&found, Found::Entry(entry)
+                if !self.from.is_before(&entry.member.path));
+            if !stored {
+                self.push(Item::Ready(found))?;
+            }
         }
         let Some(open) = listing.open else {
             return Ok(());
@@ -538,6 +549,13 @@ impl Walk {
             .send(Work::Examine { items, done })
             .map_err(|_| Stopped)
     }
+}
+
+/// Whether neither this path nor anything below it is wanted.
+fn left_out(options: &Options, from: &Place, path: &[u8]) -> bool {
+    let is_directory = path.is_empty() || path.ends_with(b"/");
+    let more_below = is_directory && from.path().0.starts_with(path);
+    !(from.is_before(path) || more_below) || options.leaves_out(path)
 }
 
 fn member_path(parent: &[u8], name: &Name) -> Vec<u8> {

@@ -5,6 +5,7 @@ mod crafted;
 mod damage;
 mod life;
 mod refused;
+mod resume;
 mod rig;
 mod selective;
 mod source;

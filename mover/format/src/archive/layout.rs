@@ -156,6 +156,49 @@ impl Layout {
         Ok(layout)
     }
 
+    /// The layout behind a member that was begun, and its place once more: its
+    /// first own header at stream offset `start`, its headers `headers` bytes
+    /// long, as a checkpoint says.
+    pub fn within(
+        record_bytes: u64,
+        member: &Member,
+        start: u64,
+        headers: u64,
+    ) -> Result<(Layout, Placement), LayoutError> {
+        let mut layout = Layout::new(record_bytes)?;
+        let position = LayoutError::Position { at: start };
+        if !start.is_multiple_of(BLOCK_BYTES) || start > STREAM_MAX {
+            return Err(position);
+        }
+        let Ok(plan) = headers::plan(member, &mut layout.scratch) else {
+            return Err(position);
+        };
+        let fits = headers == plan.bytes
+            || (headers > plan.bytes
+                && headers <= HEADERS_MAX
+                && headers.is_multiple_of(BLOCK_BYTES)
+                && (plan.extended || headers >= plan.bytes + 2 * BLOCK_BYTES));
+        let end = start + headers + padded(plan.stored);
+        if !fits || layout.gap(end) == BLOCK_BYTES || end > STREAM_MAX {
+            return Err(position);
+        }
+        layout.at = start;
+        let fit = Fit {
+            start,
+            headers,
+            end,
+        };
+        let parts = layout.parts(member, &plan, &fit);
+        layout.at = end;
+        let placement = Placement {
+            start,
+            data: start + headers,
+            end,
+            parts,
+        };
+        Ok((layout, placement))
+    }
+
     /// The size of a record in bytes.
     pub fn record_bytes(&self) -> u64 {
         self.record_bytes

@@ -27,6 +27,9 @@ pub struct Entry {
     pub mtime_ns: i128,
     /// Last change of its inode, nanoseconds since 1970.
     pub ctime_ns: i128,
+    /// Device number, of a file with several names: its inode number is of
+    /// that device.
+    pub dev: Option<u64>,
     /// Inode number.
     pub ino: u64,
     /// Number of names.
@@ -127,6 +130,8 @@ struct Line<'a> {
     size: u64,
     mtime_ns: i128,
     ctime_ns: i128,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dev: Option<u64>,
     ino: u64,
     nlink: u64,
     mode: u32,
@@ -155,6 +160,7 @@ impl Serialize for Entry {
             size: self.size,
             mtime_ns: self.mtime_ns,
             ctime_ns: self.ctime_ns,
+            dev: self.dev,
             ino: self.ino,
             nlink: self.nlink,
             mode: self.mode,
@@ -199,6 +205,7 @@ impl TryFrom<Line<'_>> for Entry {
             size: line.size,
             mtime_ns: line.mtime_ns,
             ctime_ns: line.ctime_ns,
+            dev: line.dev,
             ino: line.ino,
             nlink: line.nlink,
             mode: line.mode,

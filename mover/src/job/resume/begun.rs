@@ -1,0 +1,229 @@
+//! The file in the middle of which a set broke off.
+//!
+//! If it is as it was, it goes on in its middle. If it is not, a large one is
+//! dropped: the archive goes on where it began. A small one may share a record
+//! with others that are safe already, so it stays: it is given up, filled up
+//! with zeros, and stored again at once if it is still there; readers take the
+//! later one.
+
+use longhaul_format::archive::{LARGE, Layout, LayoutError, Part, Placement};
+use longhaul_format::index::{EntryType, State, nanoseconds};
+
+use crate::checkpoint::{Cursor, Inside, Place, Whole};
+use crate::job::JobError;
+use crate::pipeline::assemble::{Rest, headers_crc};
+use crate::pipeline::tree::Joined;
+use crate::shown::Shown;
+use crate::source::{Entry, Found, Source};
+
+/// How a set goes on.
+pub(super) struct Begun {
+    /// From where.
+    pub cursor: Cursor,
+    /// The layout of what comes behind `rest`.
+    pub layout: Layout,
+    /// What is to be ended first.
+    pub rest: Option<Rest>,
+    /// What the source gave while it was asked.
+    pub first: Vec<Found>,
+    /// What is not as it was, for people.
+    pub note: Option<String>,
+}
+
+/// Looks at the file at the cursor, if it stands in the middle of one.
+///
+/// # Errors
+/// [`JobError::Medium`] if no archive can go on there.
+pub(super) fn look(
+    cursor: Cursor,
+    source: &mut Source,
+    record_bytes: u64,
+) -> Result<Begun, JobError> {
+    let layout = |at| match at {
+        0 => Layout::new(record_bytes),
+        at => Layout::resume(record_bytes, at),
+    };
+    let Cursor {
+        offset,
+        entries,
+        place,
+    } = cursor;
+    let Place::Inside(inside) = place else {
+        return Ok(Begun {
+            layout: layout(offset).map_err(no_archive)?,
+            cursor: Cursor {
+                offset,
+                entries,
+                place,
+            },
+            rest: None,
+            first: Vec::new(),
+            note: None,
+        });
+    };
+    let Inside { whole, joined } = *inside;
+    let mut first = first_found(source);
+    let found = match first.pop() {
+        Some(Found::Entry(entry)) if is_same(&entry, &whole) => {
+            match Layout::within(
+                record_bytes,
+                &entry.member,
+                whole.start,
+                whole.data - whole.start,
+            ) {
+                Ok((layout, placement)) if is_same_place(&placement, &whole) => {
+                    return Ok(go_on(
+                        (offset, entries),
+                        Inside { whole, joined },
+                        layout,
+                        placement,
+                        *entry,
+                        first,
+                    ));
+                }
+                _ => Some(Found::Entry(entry)),
+            }
+        }
+        other => other,
+    };
+    let path = whole.entry.path.clone();
+    let again = matches!(&found, Some(Found::Entry(entry))
+        if entry.member.path.strip_suffix(b"/").unwrap_or(&entry.member.path) == path);
+    first.extend(found);
+    if whole.stored >= LARGE {
+        let note = format!(
+            "{}: {} while the backup was interrupted; what was stored of it is dropped",
+            Shown(&path),
+            if again { "was changed" } else { "is gone" },
+        );
+        return Ok(Begun {
+            layout: layout(whole.start).map_err(no_archive)?,
+            cursor: Cursor {
+                offset: whole.start,
+                entries,
+                place: Place::At(path),
+            },
+            rest: None,
+            first,
+            note: Some(note),
+        });
+    }
+    let layout = layout(whole.end).map_err(no_archive)?;
+    if again && let Some(Found::Entry(entry)) = first.last_mut() {
+        entry.member.comment = Some("stored again: what comes before it broke off".into());
+    }
+    Ok(give_up((offset, entries), whole, again, layout, first))
+}
+
+/// What the source gives up to its first entry.
+fn first_found(source: &mut Source) -> Vec<Found> {
+    let mut found = Vec::new();
+    for next in source {
+        let is_entry = matches!(next, Found::Entry(_));
+        found.push(next);
+        if is_entry {
+            break;
+        }
+    }
+    found
+}
+
+/// Whether nothing has changed the file since it was begun.
+fn is_same(entry: &Entry, whole: &Whole) -> bool {
+    let Entry { member, inode, .. } = entry;
+    let then = &whole.entry;
+    !whole.given_up
+        && EntryType::from(&member.kind) == EntryType::File
+        && member.path == then.path
+        && nanoseconds(member.mtime) == then.mtime_ns
+        && i128::from(inode.ctime_ns) == then.ctime_ns
+        && (inode.dev, inode.ino) == (whole.dev, then.ino)
+}
+
+/// Whether the member would be stored just as it was: its headers (with its
+/// size and its holes) are the same.
+fn is_same_place(placement: &Placement, whole: &Whole) -> bool {
+    (placement.data, placement.end) == (whole.data, whole.end)
+        && headers_crc(placement) == whole.headers
+}
+
+fn go_on(
+    (offset, entries): (u64, u64),
+    inside: Inside,
+    layout: Layout,
+    placement: Placement,
+    entry: Entry,
+    first: Vec<Found>,
+) -> Begun {
+    let whole = inside.whole.clone();
+    let damaged = whole.entry.state == State::Damaged;
+    let what = "could not be read whole before the backup was interrupted";
+    Begun {
+        cursor: Cursor {
+            offset,
+            entries,
+            place: Place::Inside(Box::new(inside)),
+        },
+        layout,
+        rest: Some(Rest {
+            placement,
+            whole,
+            source: Some(entry),
+            problem: damaged.then(|| what.to_owned()),
+        }),
+        first,
+        note: None,
+    }
+}
+
+fn give_up(
+    (offset, entries): (u64, u64),
+    mut whole: Whole,
+    again: bool,
+    layout: Layout,
+    first: Vec<Found>,
+) -> Begun {
+    let path = Shown(&whole.entry.path);
+    let (state, note, problem) = if again {
+        let note = format!("{path}: was changed while the backup was interrupted; stored again");
+        (State::Superseded, Some(note), None)
+    } else {
+        let what = "is gone since the backup was interrupted; what was stored of it is filled up \
+                    with zeros";
+        (State::Damaged, None, Some(what.to_owned()))
+    };
+    whole.given_up = true;
+    whole.entry.state = state;
+    let Whole {
+        start, data, end, ..
+    } = whole;
+    let placement = Placement {
+        start,
+        data,
+        end,
+        parts: vec![Part::Zeros(end - start)],
+    };
+    Begun {
+        cursor: Cursor {
+            offset,
+            entries,
+            place: Place::Inside(Box::new(Inside {
+                whole: whole.clone(),
+                joined: Joined::default(),
+            })),
+        },
+        layout,
+        rest: Some(Rest {
+            placement,
+            whole,
+            source: None,
+            problem,
+        }),
+        first,
+        note,
+    }
+}
+
+fn no_archive(error: LayoutError) -> JobError {
+    JobError::Medium(error.to_string())
+}

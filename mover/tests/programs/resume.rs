@@ -1,0 +1,195 @@
+//! Backups that break off and are gone on with: nothing is lost.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::rig::{Rig, contents, text};
+
+const DRIVE: &str = "vtape:tape.vtape";
+/// The clock makes the backup last long enough to be interrupted.
+const SLOW: &str = "vtape:tape.vtape?clock=real&buffer=4MiB";
+const OFTEN: [&str; 2] = ["--checkpoint-interval", "0.02"];
+
+/// Starts a backup of `tree`, and gives it a signal once `bytes` of it are on
+/// the medium.
+fn interrupted(rig: &Rig, tree: &Path, bytes: u64, signal: Signal) -> Option<i32> {
+    rig.mover("label", &["--drive", DRIVE, "--name", "TEST01"])
+        .ended(0);
+    let mut child = rig.start("backup", &["--drive", SLOW, OFTEN[0], OFTEN[1], text(tree)]);
+    let begun = Instant::now();
+    let used = || {
+        fs::metadata(rig.path("tape.vtape"))
+            .expect("there")
+            .blocks()
+            * 512
+    };
+    let at_first = used();
+    while used() < at_first + bytes && begun.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    kill(Pid::from_raw(child.id().cast_signed()), signal).expect("sent");
+    child.wait().expect("ended").code()
+}
+
+fn tree(rig: &Rig) -> PathBuf {
+    let tree = rig.tree("src", &["a", "b/c", "z/last"]);
+    for number in 0..6u8 {
+        let content: Vec<u8> = (0..30_000_000u32)
+            .map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8 ^ number)
+            .collect();
+        fs::write(tree.join(format!("large-{number}")), content).expect("written");
+    }
+    fs::hard_link(tree.join("a"), tree.join("z/link")).expect("linked");
+    tree
+}
+
+/// Restores the set, and compares it with the source.
+#[track_caller]
+fn restores(rig: &Rig, tree: &Path) {
+    rig.mover("verify", &["--drive", DRIVE]).ended(0);
+    rig.mover("restore", &["--drive", DRIVE, "--to", "out"])
+        .ended(0);
+    let out = rig.restored("out", tree);
+    let (expected, found) = (contents(tree), contents(&out));
+    let names = |list: &[(String, Vec<u8>)]| -> Vec<String> {
+        list.iter().map(|(name, _)| name.clone()).collect()
+    };
+    assert_eq!(names(&expected), names(&found));
+    for ((name, expected), (_, found)) in expected.iter().zip(&found) {
+        assert!(expected == found, "{name} differs");
+    }
+    let link = |path: &Path| fs::metadata(path).expect("there").ino();
+    assert_eq!(link(&out.join("a")), link(&out.join("z/link")));
+}
+
+fn resumed(rig: &Rig, args: &[&str]) -> Value {
+    let mut all = vec!["--drive", DRIVE, "--json"];
+    all.extend(args);
+    rig.mover("resume", &all).ended(0).json()
+}
+
+#[test]
+fn r24_o03_a_killed_backup_goes_on_from_its_last_checkpoint() {
+    let rig = Rig::new();
+    let tree = tree(&rig);
+    assert_eq!(interrupted(&rig, &tree, 60_000_000, Signal::SIGKILL), None);
+    let shown = rig.mover("checkpoints", &["--json"]).ended(0).json();
+    let checkpoints = shown["checkpoints"].as_array().expect("a list");
+    assert!(
+        !checkpoints.is_empty() && checkpoints.len() <= 16,
+        "{shown}"
+    );
+    let done = resumed(&rig, &[]);
+    assert_eq!(done["resumed"]["from"], "checkpoint");
+    let kept = done["resumed"]["archive_bytes"].as_u64().expect("a number");
+    assert!(kept > 30_000_000, "{done}");
+    assert_eq!(done["files"], 13, "{done}");
+    restores(&rig, &tree);
+    rig.mover("checkpoints", &["--json"]).ended(0);
+    assert!(
+        fs::read_dir(rig.path("catalog/journals"))
+            .expect("there")
+            .next()
+            .is_none()
+    );
+}
+
+#[test]
+fn r24_an_interrupted_backup_goes_on_where_it_was() {
+    let rig = Rig::new();
+    let tree = tree(&rig);
+    let code = interrupted(&rig, &tree, 40_000_000, Signal::SIGTERM);
+    assert_eq!(code, Some(6));
+    let done = resumed(&rig, &[]);
+    assert!(
+        done["resumed"]["archive_bytes"].as_u64() > Some(40_000_000),
+        "{done}"
+    );
+    restores(&rig, &tree);
+}
+
+#[test]
+fn r24_without_its_journal_a_set_goes_on_from_what_the_tape_holds() {
+    let rig = Rig::new();
+    let tree = tree(&rig);
+    interrupted(&rig, &tree, 60_000_000, Signal::SIGKILL);
+    fs::remove_dir_all(rig.path("catalog")).expect("lost");
+    rig.mover("resume", &["--drive", DRIVE])
+        .ended(2)
+        .says("--journal");
+    let done = resumed(&rig, &[text(&tree)]);
+    assert_eq!(done["resumed"]["from"], "tape");
+    assert!(
+        done["resumed"]["archive_bytes"].as_u64() > Some(30_000_000),
+        "{done}"
+    );
+    restores(&rig, &tree);
+}
+
+#[test]
+fn r25_a_restart_by_choice_is_a_new_set() {
+    let rig = Rig::new();
+    let tree = tree(&rig);
+    interrupted(&rig, &tree, 40_000_000, Signal::SIGKILL);
+    let done = resumed(&rig, &["--restart", "fresh"]);
+    assert_eq!(
+        (&done["resumed"]["from"], &done["number"]),
+        (&"nothing".into(), &2.into())
+    );
+    restores(&rig, &tree);
+}
+
+/// What happens to the file in the middle of which the backup broke off.
+fn changed(change: impl Fn(&Path)) -> (Rig, PathBuf, Value) {
+    let rig = Rig::new();
+    let tree = tree(&rig);
+    interrupted(&rig, &tree, 60_000_000, Signal::SIGKILL);
+    let shown = rig.mover("checkpoints", &["--json"]).ended(0).json();
+    let last = shown["checkpoints"].as_array().and_then(|all| all.last());
+    let path = &last.expect("one")["cursor"]["place"]["inside"]["whole"]["entry"]["path"];
+    let path = Path::new("/").join(path.as_str().expect("in a file"));
+    change(&path);
+    let mut args = vec!["--drive", DRIVE, "--json"];
+    args.extend(OFTEN);
+    let run = rig.mover("resume", &args);
+    let done = run.json();
+    (rig, tree, done)
+}
+
+#[test]
+fn a_file_that_was_rewritten_meanwhile_is_stored_again() {
+    let (rig, tree, done) = changed(|path| {
+        let len = fs::metadata(path).expect("there").len();
+        fs::write(path, vec![7; len as usize]).expect("rewritten");
+    });
+    assert!(
+        done["resumed"]["note"]
+            .as_str()
+            .is_some_and(|note| note.contains("stored again"))
+    );
+    restores(&rig, &tree);
+}
+
+#[test]
+fn a_file_that_is_gone_is_named() {
+    let (rig, _, done) = changed(|path| fs::remove_file(path).expect("removed"));
+    assert_eq!(done["errors"].as_array().map(Vec::len), Some(1), "{done}");
+    assert_eq!(done["damaged"], 1);
+    rig.mover("verify", &["--drive", DRIVE]).ended(1);
+}
+
+#[test]
+fn a_file_that_is_a_directory_by_now_is_stored_as_one() {
+    let (rig, tree, _) = changed(|path| {
+        fs::remove_file(path).expect("removed");
+        fs::create_dir(path).expect("made");
+        fs::write(path.join("inside"), "x").expect("written");
+    });
+    restores(&rig, &tree);
+}
