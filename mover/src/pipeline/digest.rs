@@ -2,7 +2,8 @@
 //!
 //! Hashing is what costs most, so records are hashed by several threads
 //! ([`hash`]), each whatever comes next; [`join`] brings the records back into
-//! their order, and the parts of files together.
+//! their order, and the parts of files together. The record's own CRC32C is
+//! taken there too, while its bytes are in the cache.
 
 use std::collections::BTreeMap;
 
@@ -24,12 +25,17 @@ pub struct Ready {
     pub buffer: Buffer,
     /// Bytes of the record.
     pub len: usize,
+    /// CRC32C (Castagnoli) of these bytes: the drive's protection of the block
+    /// needs it, and so does who wants to know the record again.
+    pub crc: u32,
 }
 
 /// A record whose file data is hashed.
 #[derive(Debug)]
 pub struct Hashed {
     record: Record,
+    /// CRC32C of the whole record.
+    crc: u32,
     /// One for each piece.
     parts: Vec<Part>,
 }
@@ -52,7 +58,8 @@ pub fn hash(records: &Receiver<Record>, out: &Sender<Hashed>) {
             )
         };
         let parts = record.pieces.iter().map(part).collect();
-        if out.send(Hashed { record, parts }).is_err() {
+        let crc = crc32c::crc32c(&record.buffer[..record.len]);
+        if out.send(Hashed { record, crc, parts }).is_err() {
             break;
         }
     }
@@ -75,7 +82,7 @@ pub fn join(
     let mut next = 0;
     for record in hashed {
         early.insert(record.record.sequence, record);
-        while let Some(Hashed { record, parts }) = early.remove(&next) {
+        while let Some(Hashed { record, crc, parts }) = early.remove(&next) {
             next += 1;
             let Record {
                 buffer,
@@ -101,10 +108,39 @@ pub fn join(
                 progress.member(entry.size);
                 each(entry)?;
             }
-            if out.send(Ready { buffer, len }).is_err() {
+            if out.send(Ready { buffer, len, crc }).is_err() {
                 return Ok(());
             }
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_s_checksum_covers_it_and_nothing_behind_it() {
+        let mut buffer = Buffer::zeroed(64);
+        buffer[..9].copy_from_slice(b"123456789");
+        buffer[9..].fill(0xee);
+        let (send, records) = crossbeam_channel::unbounded();
+        let record = Record {
+            sequence: 0,
+            buffer,
+            len: 9,
+            pieces: Vec::new(),
+        };
+        send.send(record).unwrap();
+        drop(send);
+        let (hashed, to_join) = crossbeam_channel::unbounded();
+        hash(&records, &hashed);
+        drop(hashed);
+        let (out, ready) = crossbeam_channel::unbounded();
+        join(&to_join, &out, |_| Ok(()), &Progress::default()).unwrap();
+        let Ready { len, crc, .. } = ready.recv().unwrap();
+        // The check value of CRC-32C: that of the digits 1 to 9.
+        assert_eq!((len, crc), (9, 0xe306_9283));
+    }
 }

@@ -41,7 +41,7 @@ pub fn run(
     progress: &Progress,
 ) -> Result<(), WriteStopped> {
     let mut next = records.recv().ok();
-    while let Some(Ready { buffer, len }) = next.take() {
+    while let Some(Ready { buffer, len, .. }) = next.take() {
         drive.submit_write(buffer, len);
         let ahead = records.try_recv().ok();
         let (written, buffer) = drive.complete_write();
