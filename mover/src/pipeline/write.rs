@@ -41,8 +41,8 @@ pub fn run(
     progress: &Progress,
 ) -> Result<(), WriteStopped> {
     let mut next = records.recv().ok();
-    while let Some(Ready { buffer, len, .. }) = next.take() {
-        drive.submit_write(buffer, len);
+    while let Some(Ready { buffer, len, crc }) = next.take() {
+        drive.submit_write(buffer, len, Some(crc));
         let ahead = records.try_recv().ok();
         let (written, buffer) = drive.complete_write();
         drop(buffer);
