@@ -85,7 +85,7 @@ impl Transfer {
             let mut buffer = pool.take();
             mark(&mut buffer, number);
             let begun = Instant::now();
-            drive.submit_write(buffer, len);
+            drive.submit_write(buffer, len, None);
             drive.complete_write().0?;
             elapsed += begun.elapsed();
         }

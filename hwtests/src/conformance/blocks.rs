@@ -1,9 +1,11 @@
 //! Writing and reading, filemarks, lengths.
 
 use longhaul_scsi::sense::SenseKey;
+use longhaul_scsi::spc::mode::{ModePage, ModeParameters, ModeSelect10, ModeSense10, Page};
+use longhaul_scsi::ssc::mode::{ControlDataProtection, ProtectionMethod};
 use longhaul_scsi::ssc::transfer::{Read6, Write6, WriteFilemarks6};
 
-use super::bench::{block, must};
+use super::bench::{block, if_known, must, parsed};
 use super::{Bench, Case, Gap, Group};
 
 pub(super) const CASES: &[Case] = &[
@@ -34,6 +36,10 @@ pub(super) const CASES: &[Case] = &[
         fixed,
     ),
     case("a transfer of nothing moves nothing", nothing),
+    case(
+        "a checksum behind each block is checked, given back, and no part of it",
+        protection,
+    ),
 ];
 
 const fn case(name: &'static str, run: fn(&mut Bench) -> Result<(), Gap>) -> Case {
@@ -201,4 +207,59 @@ fn nothing(bench: &mut Bench) -> Result<(), Gap> {
     bench.rewind()?;
     bench.command(0, Read6::variable(0, false)).good()?;
     bench.expect_at(0)
+}
+
+/// Logical block protection with CRC32C (SSC-5 4.2.29).
+fn protection(bench: &mut Bench) -> Result<(), Gap> {
+    let (code, subpage) = (ControlDataProtection::CODE, ControlDataProtection::SUBPAGE);
+    let asked = bench.ask(0, ModeSense10::new(code, subpage, 512), 512);
+    let found = parsed(ModeParameters::parse_10(&if_known(asked)?))?;
+    let Some(before) = found.fields::<ControlDataProtection>() else {
+        return Err(Gap::Lacking("the page Control Data Protection".into()));
+    };
+    let mut on = before;
+    on.set_method(ProtectionMethod::Crc32c);
+    on.set_on_write(true);
+    on.set_on_read(true);
+    select_protection(bench, &found, &on)?;
+    let result = protected_blocks(bench);
+    // Whatever came of it: the other cases know nothing of checksums.
+    select_protection(bench, &found, &before)?;
+    result?;
+    if !bench.keeps_data {
+        return Ok(());
+    }
+    bench.rewind()?;
+    bench.expect_block(&block(1, 1000))
+}
+
+fn select_protection(
+    bench: &mut Bench,
+    found: &ModeParameters,
+    fields: &ControlDataProtection,
+) -> Result<(), Gap> {
+    let mut modes = found.clone();
+    modes
+        .pages
+        .iter_mut()
+        .filter(|page: &&mut ModePage| page.fields::<ControlDataProtection>().is_some())
+        .for_each(|page| page.set_fields(fields));
+    let list = modes.encode_select_10();
+    let answer = bench.tell(0, ModeSelect10::new(list.len() as u16, false), &list);
+    if_known(answer).map(drop)
+}
+
+fn protected_blocks(bench: &mut Bench) -> Result<(), Gap> {
+    let data = block(1, 1000);
+    let protected = [&data[..], &crc32c::crc32c(&data).to_le_bytes()].concat();
+    bench.write(&protected).good()?;
+    let mut changed = protected.clone();
+    changed[500] ^= 1;
+    bench
+        .write(&changed)
+        .check(SenseKey::HardwareError, 0x10, 0x01)?;
+    bench.expect_at(1)?;
+    bench.filemarks(1)?;
+    bench.rewind()?;
+    bench.expect_block(&protected)
 }

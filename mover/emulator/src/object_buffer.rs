@@ -16,7 +16,8 @@ const SPARES_MAX: usize = 16;
 /// An object that waits.
 #[derive(Debug)]
 enum Held {
-    Block(Vec<u8>),
+    /// A block and its CRC32C.
+    Block(Vec<u8>, u32),
     /// A block whose data the medium would drop anyway.
     Dropped(u32),
     Filemark,
@@ -25,7 +26,7 @@ enum Held {
 impl Held {
     fn data_bytes(&self) -> u64 {
         match self {
-            Held::Block(data) => data.len() as u64,
+            Held::Block(data, _) => data.len() as u64,
             Held::Dropped(length) => u64::from(*length),
             Held::Filemark => 0,
         }
@@ -89,16 +90,25 @@ impl ObjectBuffer {
         self.cost
     }
 
-    /// Accepts a block as object number `object`.
-    pub(crate) fn push_block(&mut self, object: u64, data: &[u8], discards: bool) {
+    /// Accepts a block as object number `object`. Its CRC32C is the one that
+    /// it came with, or else is made here: what happens to it further on is
+    /// noticed when it is read.
+    pub(crate) fn push_block(
+        &mut self,
+        object: u64,
+        data: &[u8],
+        crc: Option<u32>,
+        discards: bool,
+    ) {
         if discards && data.len() > DISCARD_KEEPS {
             let length = u32::try_from(data.len()).expect("a block is at most 8 MiB");
             return self.push(object, Held::Dropped(length));
         }
+        let crc = crc.unwrap_or_else(|| crc32c::crc32c(data));
         let mut copy = self.spares.pop().unwrap_or_default();
         copy.clear();
         copy.extend_from_slice(data);
-        self.push(object, Held::Block(copy));
+        self.push(object, Held::Block(copy, crc));
     }
 
     /// Accepts a filemark as object number `object`.
@@ -192,8 +202,8 @@ impl ObjectBuffer {
             self.cost -= held.cost();
             self.data_bytes -= held.data_bytes();
             let written = match held {
-                Held::Block(data) => {
-                    let written = medium.append(&data);
+                Held::Block(data, crc) => {
+                    let written = medium.append(&data, crc);
                     if self.spares.len() < SPARES_MAX {
                         self.spares.push(data);
                     }

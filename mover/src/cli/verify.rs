@@ -51,6 +51,7 @@ impl Verify {
                 "files": verified.members,
                 "bytes": verified.bytes,
                 "without_digest": verified.without_digest,
+                "records_confirmed": verified.confirmed,
                 "errors": output::problems_json(&verified.problems),
                 "damaged": output::problems_json(&verified.damaged),
             }))?;
@@ -65,7 +66,14 @@ impl Verify {
                     output::bytes(verified.bytes),
                     verified.problems.len(),
                     verified.damaged.len()
-                )
+                )?;
+                match verified.confirmed {
+                    Some(records) => writeln!(
+                        out,
+                        "{records} records are what the drive's own checksums say"
+                    ),
+                    None => writeln!(out, "the drive gives no checksums of its own"),
+                }
             })?;
         }
         // What cannot be read back is the medium's fault; what was damaged

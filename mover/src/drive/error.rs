@@ -191,9 +191,20 @@ pub enum Problem {
     /// 10h/01h: the block's protection bytes did not match.
     #[error(
         "the record changed on its way to the drive ({0}); it was not written; \
-             look at the path"
+             look at this host's memory, its adapter and the path"
     )]
     Protection(Box<Sense>),
+    /// A block that was read is not what its protection bytes say.
+    #[error(
+        "the record changed on its way from the drive (CRC32C {found:08x}h instead of \
+             {told:08x}h); look at this host's memory, its adapter and the path"
+    )]
+    Altered {
+        /// CRC32C that the drive gave with it.
+        told: u32,
+        /// CRC32C of what came.
+        found: u32,
+    },
     /// 26h/10h, 74h: an encryption key is missing or wrong.
     #[error("the drive refuses for want of an encryption key ({0})")]
     KeyRefused(Box<Sense>),

@@ -68,6 +68,7 @@
 //! | `position.rs` | where the tape stands, and what has reached the medium |
 //! | `motion.rs` | LOCATE, SPACE, REWIND |
 //! | `write.rs`, `read.rs` | blocks and filemarks |
+//! | `protection.rs` | the checksum behind each block |
 //! | `reservation.rs` | the fence between nodes |
 //! | `path.rs` | another path, when one is dead |
 //! | `health.rs`, `attributes.rs` | log pages, density, cartridge memory |
@@ -83,6 +84,7 @@ mod modes;
 mod motion;
 mod path;
 mod position;
+mod protection;
 mod read;
 mod recovery;
 mod reservation;

@@ -1,7 +1,8 @@
 //! How the drive is set up for a session: MODE SENSE, MODE SELECT, the door.
 //!
 //! Blocks of any length (block length 0), buffered mode 1 (GOOD means "in the
-//! buffer"), compression on where the drive can. What is set is read back and
+//! buffer"), compression and [protection](super::protection) on where the drive
+//! can. What is set is read back and
 //! compared: drives round, ignore, and forget on a reset.
 
 use longhaul_scsi::cdb::Command;
@@ -13,8 +14,8 @@ use longhaul_scsi::verdict::Doing;
 use super::error::{DriveError, Problem};
 use super::session::Drive;
 
-const MODE_SENSE: &str = "MODE SENSE(10)";
-const MODE_SELECT: &str = "MODE SELECT(10)";
+pub(super) const MODE_SENSE: &str = "MODE SENSE(10)";
+pub(super) const MODE_SELECT: &str = "MODE SELECT(10)";
 const PREVENT_ALLOW: &str = "PREVENT ALLOW MEDIUM REMOVAL";
 
 /// Header, block descriptor and one page; drives send less.
@@ -49,18 +50,31 @@ impl Drive {
     pub(super) fn restore_modes(&mut self) -> Result<(), DriveError> {
         let found = self.sense_modes()?;
         let wanted = wanted(&found);
-        if difference(&wanted, &found).is_none() {
-            return Ok(());
+        if difference(&wanted, &found).is_some() {
+            self.select_modes(&wanted)?;
+            let found = self.sense_modes()?;
+            if let Some(problem) = difference(&wanted, &found) {
+                return Err(self.fail(MODE_SELECT, problem));
+            }
         }
-        let list = wanted.encode_select_10();
+        self.restore_protection()?;
+        self.modes_doubt = false;
+        Ok(())
+    }
+
+    /// The same, if something has happened that may have changed them.
+    pub(super) fn settle_modes(&mut self) -> Result<(), DriveError> {
+        if self.prepared && self.modes_doubt {
+            self.restore_modes()?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn select_modes(&mut self, modes: &ModeParameters) -> Result<(), DriveError> {
+        let list = modes.encode_select_10();
         // One page and a descriptor are far below 65,535 bytes.
         let cdb = ModeSelect10::new(list.len() as u16, false).cdb();
-        self.ask_out(MODE_SELECT, cdb, &list)?;
-        let found = self.sense_modes()?;
-        match difference(&wanted, &found) {
-            Some(problem) => Err(self.fail(MODE_SELECT, problem)),
-            None => Ok(()),
-        }
+        self.ask_out(MODE_SELECT, cdb, &list)
     }
 
     pub(super) fn set_door(&mut self, shut: bool) -> Result<(), DriveError> {
@@ -74,11 +88,11 @@ impl Drive {
 
     /// Header, block descriptor and, where there is one, the compression page.
     pub(super) fn sense_modes(&mut self) -> Result<ModeParameters, DriveError> {
-        match self.sense_page(DataCompression::CODE) {
+        match self.sense_page(DataCompression::CODE, 0) {
             Err(error) if matches!(error.problem(), Problem::Unsupported(_)) => {
                 // Page 0 is every vendor's own, and comes with header and
                 // block descriptor alone or with something to be ignored.
-                let mut modes = self.sense_page(0)?;
+                let mut modes = self.sense_page(0, 0)?;
                 modes.pages.clear();
                 Ok(modes)
             }
@@ -86,8 +100,12 @@ impl Drive {
         }
     }
 
-    fn sense_page(&mut self, page: u8) -> Result<ModeParameters, DriveError> {
-        let cdb = ModeSense10::new(page, 0, MODE_BYTES).cdb();
+    pub(super) fn sense_page(
+        &mut self,
+        page: u8,
+        subpage: u8,
+    ) -> Result<ModeParameters, DriveError> {
+        let cdb = ModeSense10::new(page, subpage, MODE_BYTES).cdb();
         let bytes = self.ask_in(MODE_SENSE, cdb, MODE_BYTES.into())?;
         ModeParameters::parse_10(&bytes)
             .map_err(|error| self.fail(MODE_SENSE, Problem::Malformed(error.to_string())))
@@ -95,7 +113,7 @@ impl Drive {
 }
 
 /// What the drive has, with what we need.
-fn wanted(found: &ModeParameters) -> ModeParameters {
+pub(super) fn wanted(found: &ModeParameters) -> ModeParameters {
     let mut wanted = found.clone();
     wanted.set_buffered_mode(BUFFERED);
     if let Some(descriptor) = &mut wanted.block_descriptor {

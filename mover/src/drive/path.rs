@@ -28,6 +28,7 @@ impl Drive {
         }
         self.on_new_path = true;
         self.doubt = true;
+        self.modes_doubt = true;
         true
     }
 }

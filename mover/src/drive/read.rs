@@ -40,32 +40,64 @@ impl Drive {
     /// # Errors
     /// [`Problem::BlockTooLong`] if the block has more bytes than `len`; the
     /// tape then stands behind it, and the buffer holds its first `len` bytes.
-    /// [`Problem::Medium`] after repetitions; the position is then unknown.
-    pub fn read(&mut self, buffer: Buffer, len: usize) -> (Result<Read, DriveError>, Buffer) {
+    /// [`Problem::Medium`] and [`Problem::Altered`] after repetitions; the
+    /// position is then unknown.
+    pub fn read(&mut self, mut buffer: Buffer, len: usize) -> (Result<Read, DriveError>, Buffer) {
         let len = len.min(buffer.len());
         let start = match self.may_read(len) {
             Ok(start) => start,
             Err(error) => return (Err(error), buffer),
         };
+        let room = len + self.bytes_behind();
+        if room <= buffer.len() {
+            return self.carry_read(buffer, len, start);
+        }
+        let (result, came) = self.carry_read(Buffer::zeroed(room), len, start);
+        buffer[..len].copy_from_slice(&came[..len]);
+        (result, buffer)
+    }
+
+    /// Reads a block of at most `len` bytes, and what stands behind it.
+    fn carry_read(
+        &mut self,
+        buffer: Buffer,
+        len: usize,
+        start: Track,
+    ) -> (Result<Read, DriveError>, Buffer) {
         let mut data = Data::In { buffer, len };
         let mut tries = Tries::new(self.patience);
         let result = loop {
-            // `may_read` has held `len` against the field's 24 bits.
-            let cdb = Read6::variable(len as u32, false).cdb();
+            let asked = len + self.bytes_behind();
+            if let Data::In { len, .. } = &mut data {
+                *len = asked;
+            }
+            // `may_read` has held this against the field's 24 bits.
+            let cdb = Read6::variable(asked as u32, false).cdb();
             let timeout = self.timeout(&cdb);
             let Completion {
                 outcome,
                 data: back,
             } = self.transport.execute(Request { cdb, data, timeout });
             data = back;
-            match self.step(READ, Doing::Read, &outcome) {
+            let step = match self.step(READ, Doing::Read, &outcome) {
                 Err(error) => break Err(error),
-                Ok(Step::Done(verdict)) => break self.met(verdict, &outcome, len),
-                Ok(step) => {
-                    if let Err(error) = self.before_next_try(step, start, &mut tries) {
-                        break Err(error);
+                Ok(Step::Done(verdict)) => match self.met(verdict, &outcome, asked) {
+                    Ok(Read::Block(len)) => match self.confirm(&data, len) {
+                        Ok(()) => break Ok(Read::Block(len)),
+                        Err(problem) => Step::Unknown(problem),
+                    },
+                    met => break met,
+                },
+                Ok(Step::Fail(Problem::TooLarge { .. })) if self.protects() => {
+                    match self.forgo_protection() {
+                        Ok(()) => continue,
+                        Err(error) => break Err(error),
                     }
                 }
+                Ok(step) => step,
+            };
+            if let Err(error) = self.before_next_try(step, start, &mut tries) {
+                break Err(error);
             }
         };
         (
@@ -75,13 +107,14 @@ impl Drive {
     }
 
     fn may_read(&mut self, len: usize) -> Result<Track, DriveError> {
-        if len == 0 || len > READ_BYTES_MAX {
+        if len == 0 || len > READ_BYTES_MAX - self.bytes_behind() {
             let problem = Problem::Unexpected(format!("a read of {len} bytes was asked for"));
             return Err(self.fail(READ, problem));
         }
         if self.track == Track::Unknown {
             self.recover_position()?;
         }
+        self.settle_modes()?;
         Ok(self.track)
     }
 
@@ -100,13 +133,17 @@ impl Drive {
         }
         self.track = Track::Unknown;
         let step = match step {
-            Step::Fail(problem @ Problem::Medium(_)) => Step::Unknown(problem),
+            // The drive's own check of what it has read.
+            Step::Fail(Problem::Medium(sense) | Problem::Protection(sense)) => {
+                Step::Unknown(Problem::Medium(sense))
+            }
             other => other,
         };
         tries
             .pause_for(step)
             .map_err(|problem| self.fail(READ, problem))?;
         self.calm(READ)?;
+        self.settle_modes()?;
         if let Track::Known {
             partition, block, ..
         } = start
@@ -117,7 +154,12 @@ impl Drive {
     }
 
     /// What the drive has read.
-    fn met(&mut self, verdict: Verdict, outcome: &Outcome, len: usize) -> Result<Read, DriveError> {
+    fn met(
+        &mut self,
+        verdict: Verdict,
+        outcome: &Outcome,
+        asked: usize,
+    ) -> Result<Read, DriveError> {
         let told = outcome.sense.as_ref().and_then(Sense::residual);
         let residual = match verdict {
             Verdict::Filemark => {
@@ -131,6 +173,7 @@ impl Drive {
             _ => outcome.residual,
         };
         self.track.advance(1, 0);
+        let len = asked - self.bytes_behind();
         match usize::try_from(residual) {
             Ok(missing) => Ok(Read::Block(len.saturating_sub(missing))),
             Err(_) => {

@@ -236,6 +236,7 @@ impl Drive {
             })),
             verdict => {
                 self.doubt = true;
+                self.modes_doubt = true;
                 // What comes of it is told by whoever gives up; the unit
                 // attention of a drive that was just switched on is no news.
                 log::info!("{}: {name}: {}", self.label, outcome);

@@ -218,6 +218,7 @@ impl Drive {
         }
         self.on_new_path = true;
         self.doubt = true;
+        self.modes_doubt = true;
         self.key = Some(key);
         let taken = self.calm(RESERVE_OUT);
         self.key = None;

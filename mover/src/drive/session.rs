@@ -13,9 +13,10 @@ use longhaul_scsi::transport::{Data, Request, Transport};
 use longhaul_scsi::verdict::Doing;
 
 use super::command::{Patience, Tries};
-use super::error::{DriveError, Problem};
+use super::error::{DriveError, Loss, Problem};
 use super::identity::Identity;
 use super::position::{Forms, Track};
+use super::protection::Protection;
 use super::recovery::Step;
 use super::reservation::Key;
 use super::timeouts::Timeouts;
@@ -42,6 +43,12 @@ pub struct Drive {
     /// Something unexpected happened that should have moved nothing: before
     /// the next write, READ POSITION has to say so.
     pub(super) doubt: bool,
+    /// And that may have changed its modes: before the next block they are
+    /// looked at.
+    pub(super) modes_doubt: bool,
+    pub(super) protection: Protection,
+    /// Blocks read that were what their protection information says.
+    pub(super) confirmed: u64,
     /// Objects accepted since the last synchronisation.
     pub(super) unsynchronised: u64,
     /// Why this session writes no more.
@@ -102,6 +109,9 @@ impl Drive {
             forms: Forms::default(),
             track: Track::Unknown,
             doubt: false,
+            modes_doubt: false,
+            protection: Protection::default(),
+            confirmed: 0,
             unsynchronised: 0,
             stopped: None,
             key: None,
@@ -188,29 +198,31 @@ impl Drive {
     /// Those of [`synchronize`](Drive::synchronize) and of the drive.
     pub fn unload(&mut self) -> Result<(), DriveError> {
         self.leave()?;
+        let modes = self.end_protection();
         self.set_door(false)?;
         self.track = Track::Unknown;
         self.prepared = false;
         self.medium_expected = true;
         let result = self.ask_plain(LOAD_UNLOAD, Doing::Load, LoadUnload::unload(false).cdb());
         self.medium_expected = false;
-        result
+        result.and(modes)
     }
 
-    /// Ends the session: the door opens, the reservation goes. What was written
-    /// and not synchronised is synchronised first.
+    /// Ends the session: protection is as it was, the door opens, the
+    /// reservation goes. What was written and not synchronised is synchronised
+    /// first.
     ///
     /// # Errors
     /// The first of what failed; the rest was tried all the same.
     pub fn finish(&mut self) -> Result<(), DriveError> {
-        let fenced = matches!(self.stopped, Some(Problem::Fenced { .. }));
         let left = self.leave();
-        if fenced {
+        if self.is_fenced() {
             // The drive is another's now; so is its door.
             self.key = None;
             self.prepared = false;
             return left;
         }
+        let modes = self.end_protection();
         let door = if self.prepared {
             self.set_door(false)
         } else {
@@ -218,7 +230,31 @@ impl Drive {
         };
         self.prepared = false;
         let released = self.release();
-        left.and(door).and(released)
+        left.and(modes).and(door).and(released)
+    }
+
+    /// Leaves the drive to others as it is, but for what would keep them from
+    /// using it: protection is as it was before. For a session that has ended
+    /// with an error, so nothing is said of further ones.
+    pub fn abandon(&mut self) {
+        if self.is_fenced()
+            || matches!(
+                self.stopped,
+                Some(Problem::Lost {
+                    cause: Loss::PathLost,
+                    ..
+                })
+            )
+        {
+            return;
+        }
+        if let Err(error) = self.end_protection() {
+            log::info!("{error}");
+        }
+    }
+
+    fn is_fenced(&self) -> bool {
+        matches!(self.stopped, Some(Problem::Fenced { .. }))
     }
 
     /// Ends the session without a word to the drive: for opening it anew, after
@@ -234,14 +270,16 @@ impl Drive {
 
     /// Whether `len` is a length that one block may have here.
     pub(super) fn check_record_size(&self, len: usize) -> Result<(), Problem> {
+        // The limits are the block's own (SSC-5 7.5), the field's are not.
+        let field = RECORD_BYTES_MAX - self.bytes_behind();
         let (min, max) = match self.limits {
             Some(limits) => (u32::from(limits.min_bytes).max(1), limits.max_bytes),
             None => (1, 0),
         };
         let most = if max == 0 {
-            RECORD_BYTES_MAX
+            field
         } else {
-            RECORD_BYTES_MAX.min(max as usize)
+            field.min(max as usize)
         };
         if len < min as usize || len > most {
             return Err(Problem::RecordSize {

@@ -49,7 +49,12 @@ pub enum EarlyWarning {
 #[derive(Debug)]
 pub(super) enum InFlight {
     /// With the drive.
-    Sent { len: usize },
+    Sent {
+        /// Bytes of the block alone.
+        len: usize,
+        /// The caller's buffer, if it was not the one that was sent.
+        kept: Option<Buffer>,
+    },
     /// Refused before it was sent.
     Refused { buffer: Buffer, error: DriveError },
 }
@@ -96,17 +101,21 @@ struct Resend {
 
 impl Drive {
     /// Starts the write of one block, the first `len` bytes of `buffer`. The
-    /// limits on `len` are [`limits`](Drive::limits).
+    /// limits on `len` are [`limits`](Drive::limits). `crc` is the block's
+    /// CRC32C, where it is known already. The bytes behind the block are the
+    /// drive's to use for it; a buffer without any is copied, if the drive
+    /// wants a checksum.
     ///
     /// # Panics
     /// If a write is in flight: one is, never two.
-    pub fn submit_write(&mut self, buffer: Buffer, len: usize) {
+    pub fn submit_write(&mut self, buffer: Buffer, len: usize, crc: Option<u32>) {
         assert!(self.in_flight.is_none(), "a second write in flight");
         let in_flight = match self.may_write_block(len, buffer.len()) {
             Err(error) => InFlight::Refused { buffer, error },
             Ok(()) => {
+                let (buffer, kept) = self.protected(buffer, len, crc);
                 self.send_write(Data::Out { buffer, len }, len);
-                InFlight::Sent { len }
+                InFlight::Sent { len, kept }
             }
         };
         self.in_flight = Some(in_flight);
@@ -116,8 +125,9 @@ impl Drive {
     /// The buffer comes back in any case.
     ///
     /// # Errors
-    /// [`Problem::VolumeFull`], [`Problem::WriteProtected`] and
-    /// [`Problem::Busy`] leave the position known, and say what was written.
+    /// [`Problem::VolumeFull`], [`Problem::WriteProtected`],
+    /// [`Problem::Protection`] and [`Problem::Busy`] leave the position known,
+    /// and say what was written.
     /// After most others the session writes no more.
     ///
     /// # Panics
@@ -125,13 +135,16 @@ impl Drive {
     pub fn complete_write(&mut self) -> (Result<Written, DriveError>, Buffer) {
         match self.in_flight.take().expect("a write in flight") {
             InFlight::Refused { buffer, error } => (Err(error), buffer),
-            InFlight::Sent { len } => self.carry_block(len),
+            InFlight::Sent { len, kept } => {
+                let (written, sent) = self.carry_block(len);
+                (written, kept.unwrap_or(sent))
+            }
         }
     }
 
     /// Writes one block and waits for it.
     pub fn write(&mut self, buffer: Buffer, len: usize) -> (Result<Written, DriveError>, Buffer) {
-        self.submit_write(buffer, len);
+        self.submit_write(buffer, len, None);
         self.complete_write()
     }
 
@@ -180,12 +193,17 @@ impl Drive {
         if self.doubt {
             self.settle(during, Objects::NONE)?;
         }
-        Ok(())
+        self.settle_modes()
     }
 
-    fn send_write(&mut self, data: Data, len: usize) {
-        // `check_record_size` has held `len` against the field's 24 bits.
-        let cdb = Write6::variable(len as u32).cdb();
+    /// Sends a block of `len` bytes, and what stands behind it.
+    fn send_write(&mut self, mut data: Data, len: usize) {
+        let sent = len + self.bytes_behind();
+        if let Data::Out { len, .. } = &mut data {
+            *len = sent;
+        }
+        // `check_record_size` has held this against the field's 24 bits.
+        let cdb = Write6::variable(sent as u32).cdb();
         let timeout = self.timeout(&cdb);
         self.transport.submit(Request { cdb, data, timeout });
     }
@@ -261,11 +279,20 @@ impl Drive {
             Step::Fail(problem @ Problem::VolumeFull { .. }) => {
                 return Err(self.full(name, problem, objects));
             }
+            // The drive has refused what arrived. What was sent may be right.
+            Step::Fail(problem @ Problem::Protection(_)) if objects.blocks > 0 => problem,
+            Step::Fail(Problem::TooLarge { .. }) if objects.blocks > 0 && self.protects() => {
+                self.forgo_protection()?;
+                return Ok(After::Missing(objects.total()));
+            }
             Step::Fail(problem) => return Err(self.write_failed(name, problem, outcome)),
             Step::Wait(problem) | Step::Attention(problem) | Step::Unknown(problem) => problem,
         };
         let (done, position) = self.settle(name, objects)?;
         let missing = objects.total() - done;
+        if done > 0 && matches!(problem, Problem::Protection(_)) {
+            return Err(self.stop(name, problem));
+        }
         if missing == 0 && done > 0 {
             return Ok(After::Found(Written {
                 early_warning: EarlyWarning::at(&position),

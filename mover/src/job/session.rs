@@ -71,7 +71,8 @@ impl Session {
             drive.reserve(Key::random())?;
         }
         let mut session = Session { drive, barcode };
-        // From here on, dropping the session releases the drive.
+        // From here on, dropping the session puts back what others could not
+        // live with.
         session.drive.prepare()?;
         if purpose == Purpose::Write && session.drive.write_protected()? {
             return Err(JobError::Refused(format!(
@@ -129,5 +130,11 @@ impl Session {
         if let Err(error) = self.drive.finish() {
             log::warn!("letting the drive go: {error}");
         }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.drive.abandon();
     }
 }

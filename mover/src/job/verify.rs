@@ -22,6 +22,9 @@ pub struct Verified {
     pub members: u64,
     /// Bytes of their content.
     pub bytes: u64,
+    /// Records that came from the drive as its own checksums say, or `None` if
+    /// it gives none.
+    pub confirmed: Option<u64>,
     /// Files whose digest nobody knows.
     pub without_digest: u64,
     /// What differs from the index, or cannot be read.
@@ -50,6 +53,7 @@ pub fn run(
         error: None,
         progress,
     };
+    let confirmed_before = session.drive().confirmed_blocks().unwrap_or(0);
     let mut from = 0;
     loop {
         let drive = session.drive();
@@ -82,6 +86,10 @@ pub fn run(
             None => break,
         };
     }
+    verify.done.confirmed = session
+        .drive()
+        .confirmed_blocks()
+        .map(|confirmed| confirmed - confirmed_before);
     Ok(verify.done)
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use longhaul_ffi::buffer::Pool;
+use longhaul_ffi::buffer::{ALIGNMENT, Pool};
 use longhaul_format::archive::{ArchiveError, Event, ParsedMember, Parser};
 use longhaul_format::label::Label;
 
@@ -54,13 +54,16 @@ impl Ended {
     }
 }
 
-/// A pool for reading the records of a volume.
+/// Room behind each record, for the drive's protection bytes.
+const TAIL_BYTES: usize = ALIGNMENT;
+
+/// A pool for reading the records of a volume, for [`walk`].
 ///
 /// # Errors
 /// If there is no memory.
 pub fn pool(label: &Label) -> Result<Pool, JobError> {
     let record_bytes = usize::try_from(label.record_bytes).unwrap_or(usize::MAX);
-    Pool::new(AHEAD + 2, record_bytes)
+    Pool::new(AHEAD + 2, record_bytes.saturating_add(TAIL_BYTES))
         .map_err(|error| JobError::local("memory for the records", error))
 }
 
@@ -78,12 +81,13 @@ pub fn walk(
     visitor: &mut dyn Visitor,
     progress: &Progress,
 ) -> Result<Ended, JobError> {
-    let record_bytes = pool.buffer_bytes() as u64;
+    let block_bytes = pool.buffer_bytes() - TAIL_BYTES;
+    let record_bytes = block_bytes as u64;
     drive.locate(first_block + from / record_bytes)?;
     let mut skip = usize::try_from(from % record_bytes).expect("below a record's length");
     let mut parser = Parser::at(from);
     let mut ended = None;
-    let result = read::blocks(drive, pool, progress, |record| {
+    let result = read::blocks(drive, pool, block_bytes, progress, |record| {
         let record = record.get(std::mem::take(&mut skip)..).unwrap_or_default();
         match parse(&mut parser, record, visitor) {
             Ok(None) => ControlFlow::Continue(()),
@@ -111,7 +115,7 @@ pub fn walk(
 pub fn is_medium(error: &DriveError) -> bool {
     matches!(
         error.problem(),
-        Problem::Medium(_) | Problem::BlockTooLong { .. }
+        Problem::Medium(_) | Problem::Altered { .. } | Problem::BlockTooLong { .. }
     )
 }
 

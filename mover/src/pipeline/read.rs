@@ -25,19 +25,20 @@ pub enum End {
     Stopped,
 }
 
-/// Reads blocks into the pool's buffers from where the drive stands, and hands
-/// each to `each`, in order, until that breaks off, or a filemark or the end of
-/// data comes. The pool needs more than [`AHEAD`] buffers.
+/// Reads blocks of at most `block_bytes` into the pool's buffers from where the
+/// drive stands, and hands each to `each`, in order, until that breaks off, or a
+/// filemark or the end of data comes. The pool needs more than [`AHEAD`] buffers,
+/// and saves copying if they have a few bytes of room behind the block.
 ///
 /// # Errors
 /// The drive's, after the blocks before it have been handed over.
 pub fn blocks(
     drive: &mut Drive,
     pool: &Pool,
+    block_bytes: usize,
     progress: &Progress,
     mut each: impl FnMut(&[u8]) -> ControlFlow<()>,
 ) -> Result<End, DriveError> {
-    let block_bytes = pool.buffer_bytes();
     let (out, blocks) = bounded::<(Buffer, usize)>(AHEAD);
     std::thread::scope(|scope| {
         let reader = scope.spawn(move || -> Result<End, DriveError> {

@@ -59,7 +59,7 @@ pub fn run(
         cursor,
     }) = next.take()
     {
-        drive.submit_write(buffer, len);
+        drive.submit_write(buffer, len, Some(crc));
         let ahead = records.try_recv().ok();
         let (written, buffer) = drive.complete_write();
         drop(buffer);

@@ -4,6 +4,7 @@
 mod crafted;
 mod damage;
 mod life;
+mod protection;
 mod refused;
 mod resume;
 mod rig;

@@ -193,3 +193,62 @@ fn a_file_that_is_a_directory_by_now_is_stored_as_one() {
     });
     restores(&rig, &tree);
 }
+
+/// A fault at every command of a kind in turn, until the backup no longer meets
+/// it: after each, the set is there, or is gone on with and is then there whole.
+fn after_any(fault: &str) {
+    let rig = Rig::new();
+    let tree = rig.tree("src", &["a", "b/c", "z"]);
+    fs::write(tree.join("big"), vec![9; 4 << 20]).expect("written");
+    for nth in 1.. {
+        assert!(nth < 60, "the backup always meets the fault");
+        let plain = format!("vtape:t{nth}.vtape");
+        let faulty = format!("{plain}?faults=p{nth}.toml&buffer=1MiB");
+        let name = format!("N{nth:05}");
+        rig.mover("label", &["--drive", &plain, "--name", &name])
+            .ended(0);
+        let rule = fault.replace("NTH", &nth.to_string());
+        fs::write(rig.path(&format!("p{nth}.toml")), rule).expect("written");
+        // Often enough for checkpoints in the middle, without a clock.
+        let often = ["--checkpoint-interval", "0.01", "--buffer-mib", "8"];
+        let mut args = vec!["--drive", &faulty];
+        args.extend(often);
+        args.push(text(&tree));
+        let run = rig.mover("backup", &args);
+        if run.code != 0 {
+            assert!([3, 5, 6].contains(&run.code), "{nth}: {run:?}");
+            let resumed = rig.mover("resume", &["--drive", &plain, "--json"]);
+            assert_eq!(resumed.code, 0, "{nth}: {run:?} {resumed:?}");
+        }
+        rig.mover("verify", &["--drive", &plain]).ended(0);
+        let out = format!("out{nth}");
+        rig.mover("restore", &["--drive", &plain, "--to", &out])
+            .ended(0);
+        let restored = contents(&rig.restored(&out, &tree));
+        assert!(restored == contents(&tree), "{nth}: the trees differ");
+        if run.code == 0 && nth > 20 {
+            return;
+        }
+    }
+}
+
+#[test]
+fn after_a_reset_at_any_write_the_set_is_gone_on_with() {
+    after_any("[[fault]]\nopcode = \"WRITE(6)\"\nnth = NTH\nreset = \"bus\"\n");
+}
+
+#[test]
+fn after_a_medium_error_at_any_write_the_set_is_gone_on_with() {
+    after_any(
+        "[[fault]]\nopcode = \"WRITE(6)\"\nnth = NTH\ntimes = 9\n\
+         sense = { key = 3, asc = 0x0c, ascq = 0 }\n",
+    );
+}
+
+#[test]
+fn after_a_broken_filemark_the_set_is_gone_on_with() {
+    after_any(
+        "[[fault]]\nopcode = \"WRITE FILEMARKS(6)\"\nnth = NTH\ntimes = 9\n\
+         sense = { key = 4, asc = 0x44, ascq = 0 }\n",
+    );
+}

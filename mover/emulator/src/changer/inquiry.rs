@@ -19,6 +19,7 @@ pub(super) fn identity(text: &str) -> Identity {
     let mut vendor_specific = [0; 20];
     vendor_specific[BARCODE_READER_BYTE] = BARCODE_READER;
     Identity {
+        protects: false,
         device_type: MEDIUM_CHANGER,
         product: PRODUCT,
         serial: serial(text),

@@ -12,6 +12,7 @@ const SSC_4: u16 = 0x0520;
 pub(super) fn identity(text: &str) -> Identity {
     let serial = serial(text);
     let pages = vec![
+        (0x86, extended().to_vec()),
         // WORM capable: no.
         (0xb0, vec![0, 0]),
         // MANUFACTURER-ASSIGNED SERIAL NUMBER.
@@ -22,7 +23,17 @@ pub(super) fn identity(text: &str) -> Identity {
         product: PRODUCT,
         serial,
         standard: SSC_4,
+        protects: true,
         vendor_specific: [0; 20],
         pages,
     }
+}
+
+/// Extended INQUIRY data (SPC-5 7.7.7): SPT is 001b, so logical block
+/// protection can be switched on (SSC-5 4.2.29).
+fn extended() -> [u8; 60] {
+    const SPT: u8 = 0b001 << 3;
+    let mut page = [0; 60];
+    page[0] = SPT;
+    page
 }

@@ -3,7 +3,7 @@
 use longhaul_scsi::spc::opcode as spc;
 
 use super::mode_pages::{MEDIUM_TYPE, Mode, PAGES, Page};
-use super::{Command, DENSITY, Drive};
+use super::{Command, DENSITY, Drive, Nexus};
 use crate::medium::BLOCK_BYTES_MAX;
 use crate::spc::bytes::{be16, be24};
 use crate::spc::response::{Checked, invalid_cdb, invalid_parameter, list_length};
@@ -24,7 +24,7 @@ impl Drive {
         let page = |(index, page): (usize, &'static Page)| mode::Page {
             code: page.code,
             subpage: page.subpage,
-            current: self.mode.page(index),
+            current: self.mode.page(command.nexus, index),
             changeable: page.changeable,
             default: page.default,
         };
@@ -65,16 +65,16 @@ impl Drive {
         if pages < list.len() && command.cdb[1] & PF == 0 {
             return Err(invalid_cdb(1).into());
         }
-        set_pages(&mut mode, list, pages)?;
+        set_pages(&mut mode, command.nexus, list, pages)?;
         if mode.buffered != self.mode.buffered {
             self.synchronise()?;
         }
-        if mode != self.mode {
-            self.mode = mode;
+        if !mode.shares(&self.mode) {
             self.unit
                 .sessions
                 .attend_others(command.nexus, nexus::MODE_CHANGED);
         }
+        self.mode = mode;
         Ok(length)
     }
 }
@@ -117,7 +117,7 @@ fn block_descriptor(mode: &mut Mode, descriptor: &[u8], at: usize) -> Checked<()
     Ok(())
 }
 
-fn set_pages(mode: &mut Mode, list: &[u8], start: usize) -> Checked<()> {
+fn set_pages(mode: &mut Mode, nexus: Nexus, list: &[u8], start: usize) -> Checked<()> {
     const SPF: u8 = 0x40;
     let mut at = start;
     while at < list.len() {
@@ -138,7 +138,7 @@ fn set_pages(mode: &mut Mode, list: &[u8], start: usize) -> Checked<()> {
         if bytes[1..header] != page.default[1..header] {
             return Err(invalid_parameter(at + 1).into());
         }
-        mode.set_page(index, bytes)
+        mode.set_page(nexus, index, bytes)
             .map_err(|byte| invalid_parameter(at + byte))?;
         at += bytes.len();
     }

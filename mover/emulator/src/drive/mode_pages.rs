@@ -1,5 +1,13 @@
 //! The mode pages, as bytes: what they are by default, and which bits a host
 //! may change (SSC-5 8.5, SPC-5 7.5).
+//!
+//! All nexuses share them, but for Control Data Protection: whether blocks
+//! carry protection information is a matter of the one who sends them (SSC-5
+//! 4.2.29).
+
+use std::collections::BTreeMap;
+
+use super::Nexus;
 
 /// MEDIUM TYPE of an LTO-9 data cartridge.
 pub(super) const MEDIUM_TYPE: u8 = 0x98;
@@ -22,12 +30,25 @@ impl Page {
     }
 }
 
-const COMPRESSION: usize = 0;
-const EXTENSION: usize = 2;
+const PROTECTION: usize = 0;
+const COMPRESSION: usize = 1;
+const EXTENSION: usize = 3;
 
-/// Data compression; device configuration and its extension; informational
-/// exceptions; medium configuration.
-pub(super) static PAGES: [Page; 5] = [
+/// LOGICAL BLOCK PROTECTION METHOD: CRC32C.
+const CRC32C: u8 = 0x02;
+/// Bytes of protection information behind a block.
+pub(super) const PROTECTION_BYTES: usize = 4;
+
+/// Control data protection; data compression; device configuration and its
+/// extension; informational exceptions; medium configuration.
+pub(super) static PAGES: [Page; 6] = [
+    Page {
+        code: 0x0a,
+        subpage: 0xf0,
+        // No method. RBDP cannot be set: no buffered data is recovered here.
+        default: &protection([0, 0, 0]),
+        changeable: &protection([0xff, 0x3f, 0xc0]),
+    },
     Page {
         code: 0x0f,
         subpage: 0,
@@ -74,10 +95,19 @@ pub(super) static PAGES: [Page; 5] = [
     },
 ];
 
+const fn protection(content: [u8; 3]) -> [u8; 32] {
+    subpage(0x0a, 0xf0, &content)
+}
+
 const fn extension(content: [u8; 4]) -> [u8; 32] {
+    subpage(0x10, 0x01, &content)
+}
+
+/// A page of 28 bytes behind its header, which begin with `content`.
+const fn subpage(code: u8, subpage: u8, content: &[u8]) -> [u8; 32] {
     let mut page = [0; 32];
-    page[0] = 0x10 | SPF;
-    page[1] = 0x01;
+    page[0] = code | SPF;
+    page[1] = subpage;
     page[3] = 0x1c;
     let mut at = 0;
     while at < content.len() {
@@ -94,7 +124,7 @@ const MEDIUM_CONFIGURATION: [u8; 32] = {
     page
 };
 
-/// The mode parameters that are in force. They are one set for all nexuses.
+/// The mode parameters that are in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mode {
     /// BLOCK LENGTH of the block descriptor, in bytes; 0 for variable.
@@ -102,6 +132,8 @@ pub(crate) struct Mode {
     /// BUFFERED MODE.
     pub buffered: bool,
     pages: [Vec<u8>; PAGES.len()],
+    /// Control Data Protection of the nexuses that have changed it.
+    protection: BTreeMap<Nexus, Vec<u8>>,
 }
 
 impl Default for Mode {
@@ -110,30 +142,72 @@ impl Default for Mode {
             block_length: 0,
             buffered: true,
             pages: std::array::from_fn(|index| PAGES[index].default.to_vec()),
+            protection: BTreeMap::new(),
         }
     }
 }
 
 impl Mode {
-    /// The current bytes of a page of [`PAGES`].
-    pub(super) fn page(&self, index: usize) -> &[u8] {
-        &self.pages[index]
+    /// The current bytes of a page of [`PAGES`], for a nexus.
+    pub(super) fn page(&self, nexus: Nexus, index: usize) -> &[u8] {
+        let own = self.protection.get(&nexus);
+        own.filter(|_| index == PROTECTION)
+            .unwrap_or(&self.pages[index])
     }
 
     /// Takes a page's new bytes, which are as long as the old ones.
     ///
     /// # Errors
-    /// The first byte in which a bit differs that must not be changed.
-    pub(super) fn set_page(&mut self, index: usize, bytes: &[u8]) -> Result<(), usize> {
+    /// The first byte in which a bit differs that must not be changed, or
+    /// which says what this drive can't do.
+    pub(super) fn set_page(
+        &mut self,
+        nexus: Nexus,
+        index: usize,
+        bytes: &[u8],
+    ) -> Result<(), usize> {
         let page = &PAGES[index];
         let start = page.header_bytes();
-        let bits = bytes.iter().zip(&self.pages[index]).zip(page.changeable);
+        let bits = bytes
+            .iter()
+            .zip(self.page(nexus, index))
+            .zip(page.changeable);
         let fixed = |((new, old), mask): ((&u8, &u8), &u8)| (new ^ old) & !mask != 0;
         if let Some(at) = bits.skip(start).position(fixed) {
             return Err(start + at);
         }
-        self.pages[index][start..].copy_from_slice(&bytes[start..]);
+        if index == PROTECTION {
+            check_protection(&bytes[start..]).map_err(|at| start + at)?;
+            let default = PAGES[PROTECTION].default;
+            let own = self.protection.entry(nexus).or_insert(default.to_vec());
+            own[start..].copy_from_slice(&bytes[start..]);
+        } else {
+            self.pages[index][start..].copy_from_slice(&bytes[start..]);
+        }
         Ok(())
+    }
+
+    /// Whether what all nexuses share is the same in both.
+    pub(super) fn shares(&self, other: &Mode) -> bool {
+        (self.block_length, self.buffered, &self.pages)
+            == (other.block_length, other.buffered, &other.pages)
+    }
+
+    /// LBP_W: bytes of protection information behind each block that the nexus
+    /// writes.
+    pub(super) fn bytes_behind_written(&self, nexus: Nexus) -> usize {
+        self.bytes_behind(nexus, 0x80)
+    }
+
+    /// LBP_R: the same of blocks that it reads.
+    pub(super) fn bytes_behind_read(&self, nexus: Nexus) -> usize {
+        self.bytes_behind(nexus, 0x40)
+    }
+
+    fn bytes_behind(&self, nexus: Nexus, flag: u8) -> usize {
+        let page = self.page(nexus, PROTECTION);
+        let on = page[4] == CRC32C && page[6] & flag != 0;
+        if on { PROTECTION_BYTES } else { 0 }
     }
 
     /// Bytes of the programmable early warning zone (PEWS, in megabytes).
@@ -145,6 +219,22 @@ impl Mode {
     /// DCE: whether the host believes that data is compressed.
     pub(super) fn compresses(&self) -> bool {
         self.pages[COMPRESSION][2] & 0x80 != 0
+    }
+}
+
+/// Whether a method is one of ours, and the rest of the page fits it. The byte
+/// that does not is the error.
+fn check_protection(content: &[u8]) -> Result<(), usize> {
+    let [method, length, flags, ..] = *content else {
+        return Err(0);
+    };
+    match method {
+        0 if length != 0 => Err(1),
+        0 if flags != 0 => Err(2),
+        0 => Ok(()),
+        CRC32C if usize::from(length) != PROTECTION_BYTES => Err(1),
+        CRC32C => Ok(()),
+        _ => Err(0),
     }
 }
 
@@ -173,5 +263,6 @@ mod tests {
         assert!(mode.compresses());
         assert_eq!(PAGES[EXTENSION].subpage, 1);
         assert_eq!(PAGES[COMPRESSION].code, 0x0f);
+        assert_eq!(PAGES[PROTECTION].code, 0x0a);
     }
 }

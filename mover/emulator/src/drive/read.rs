@@ -1,4 +1,6 @@
-//! READ(6), fixed and variable (SSC-5 7.4).
+//! READ(6), fixed and variable (SSC-5 7.4). With LBP_R each block is followed
+//! by its CRC32C, which is the one that it was accepted with, and all lengths
+//! count it.
 
 use longhaul_scsi::sense::{Sense, SenseKey};
 
@@ -16,7 +18,8 @@ impl Drive {
         if fixed && (silent || self.mode.block_length == 0) {
             return Err(invalid_cdb(1).into());
         }
-        if !fixed && length > BLOCK_BYTES_MAX {
+        let behind = self.mode.bytes_behind_read(command.nexus);
+        if !fixed && length as usize > BLOCK_BYTES_MAX as usize + behind {
             return Err(invalid_cdb(2).into());
         }
         self.ready()?;
@@ -25,9 +28,9 @@ impl Drive {
         }
         self.synchronise()?;
         let moved = if fixed {
-            self.read_fixed(command.into, length)
+            self.read_fixed(command.into, length, behind)
         } else {
-            self.read_variable(command.into, length, silent)
+            self.read_variable(command.into, length, silent, behind)
         };
         let bytes = match &moved {
             Ok(moved) => *moved,
@@ -39,14 +42,20 @@ impl Drive {
 
     /// One block of whatever length. INFORMATION is the asked length minus the
     /// block's.
-    fn read_variable(&mut self, into: &mut [u8], length: u32, silent: bool) -> Checked<usize> {
+    fn read_variable(
+        &mut self,
+        into: &mut [u8],
+        length: u32,
+        silent: bool,
+        behind: usize,
+    ) -> Checked<usize> {
         let room = (length as usize).min(into.len());
         let whole = i64::from(length);
         let entry = self.next_block().map_err(|stop| residual(stop, whole, 0))?;
         let moved = self
-            .take(&entry, &mut into[..room])
+            .take(&entry, &mut into[..room], behind)
             .map_err(|s| residual(s, whole, 0))?;
-        let block = entry.length();
+        let block = entry.length() + behind as u32;
         // SILI hides a block that is too short; one that is too long only
         // while no block length is set.
         let hidden = silent && (block < length || self.mode.block_length == 0);
@@ -62,7 +71,7 @@ impl Drive {
 
     /// Blocks of the set length. INFORMATION is the number of blocks that were
     /// not read.
-    fn read_fixed(&mut self, into: &mut [u8], count: u32) -> Checked<usize> {
+    fn read_fixed(&mut self, into: &mut [u8], count: u32, behind: usize) -> Checked<usize> {
         let size = self.mode.block_length as usize;
         let mut moved = 0;
         for done in 0..count {
@@ -73,13 +82,13 @@ impl Drive {
             let entry = self
                 .next_block()
                 .map_err(|stop| residual(stop, left, moved))?;
-            if entry.length() as usize != size {
+            if entry.length() as usize + behind != size {
                 self.pass(&entry);
                 let sense = Sense::default().with_ili();
                 return Err(Stop::after(sense.with_residual(left), moved));
             }
             moved += self
-                .take(&entry, room)
+                .take(&entry, room, behind)
                 .map_err(|stop| residual(stop, left, moved))?;
         }
         Ok(moved)
@@ -99,14 +108,23 @@ impl Drive {
         Ok(entry)
     }
 
-    /// Reads the block at the position. It is passed even if it can't be read,
-    /// so that the next one can be.
-    fn take(&mut self, entry: &Entry, into: &mut [u8]) -> Checked<usize> {
+    /// Reads the block at the position, and `behind` bytes of protection
+    /// information. It is passed even if it can't be read, so that the next one
+    /// can be.
+    fn take(&mut self, entry: &Entry, into: &mut [u8], behind: usize) -> Checked<usize> {
         let object = self.position.object;
         let read = self.ready()?.read(object, entry, into);
         self.pass(entry);
         self.clock.read(u64::from(entry.length()));
-        read.map_err(|error| self.unreadable(&error))
+        let moved = read.map_err(|error| self.unreadable(&error))?;
+        let Kind::Block { crc, .. } = entry.kind else {
+            return Ok(moved);
+        };
+        let crc = &crc.to_le_bytes()[..behind];
+        let room = &mut into[moved..];
+        let tail = crc.len().min(room.len());
+        room[..tail].copy_from_slice(&crc[..tail]);
+        Ok(moved + tail)
     }
 
     fn pass(&mut self, entry: &Entry) {

@@ -8,15 +8,20 @@
 //! In both warning zones the write has succeeded. The early warning zone is a
 //! 64th of the capacity, but at least 4 MiB and at most a quarter of it: room
 //! enough to end a set, with its index, on the smallest test cartridge.
+//!
+//! With LBP_W each block that comes ends in its CRC32C, the least significant
+//! byte first, and all lengths count it. It is checked before anything of the
+//! block is kept (SSC-5 4.2.29).
 
 use longhaul_scsi::sense::{Sense, SenseKey};
 
 use super::log::ALERT_WRITE_PROTECT;
+use super::mode_pages::PROTECTION_BYTES;
 use super::{Command, Drive};
 use crate::medium::{BLOCK_BYTES_MAX, OBJECT_OVERHEAD};
 use crate::spc::bytes::be24;
 use crate::spc::response::{
-    Checked, Stop, early_warning, invalid_cdb, overflow, programmable_early_warning,
+    Checked, Stop, early_warning, guard_failed, invalid_cdb, overflow, programmable_early_warning,
     write_protected,
 };
 
@@ -33,7 +38,8 @@ pub(super) enum Zone {
 /// What is recorded.
 #[derive(Clone, Copy)]
 enum Item<'a> {
-    Block(&'a [u8]),
+    /// With its CRC32C, if it came with one.
+    Block(&'a [u8], Option<u32>),
     Filemark,
 }
 
@@ -45,7 +51,8 @@ impl Drive {
         if fixed && block_length == 0 {
             return Err(invalid_cdb(1).into());
         }
-        if !fixed && length > BLOCK_BYTES_MAX {
+        let behind = self.mode.bytes_behind_written(command.nexus);
+        if !fixed && length as usize > BLOCK_BYTES_MAX as usize + behind {
             return Err(invalid_cdb(2).into());
         }
         self.ready_to_write()?;
@@ -64,7 +71,8 @@ impl Drive {
                 return self.short_of_data(moved);
             };
             let left = if fixed { count - done } else { length };
-            self.record(Item::Block(block))
+            self.unprotected(block, behind)
+                .and_then(|item| self.record(item))
                 .map_err(|stop| with_residual(stop, left, moved))?;
             moved += block.len();
         }
@@ -99,6 +107,24 @@ impl Drive {
         Ok(0)
     }
 
+    /// A block without the protection information that it came with, which
+    /// must be right.
+    fn unprotected<'a>(&mut self, came: &'a [u8], behind: usize) -> Checked<Item<'a>> {
+        if behind == 0 {
+            return Ok(Item::Block(came, None));
+        }
+        let block = came.split_last_chunk::<PROTECTION_BYTES>();
+        match block.map(|(block, crc)| (block, u32::from_le_bytes(*crc))) {
+            Some((block, crc)) if !block.is_empty() && crc32c::crc32c(block) == crc => {
+                Ok(Item::Block(block, Some(crc)))
+            }
+            _ => {
+                self.counters.write_errors += 1;
+                Err(guard_failed().into())
+            }
+        }
+    }
+
     /// The initiator sent less than it announced. What came whole is recorded.
     fn short_of_data(&self, moved: usize) -> Checked<usize> {
         if moved > 0 {
@@ -119,7 +145,7 @@ impl Drive {
     /// Takes one object into the buffer, at the present position.
     fn record(&mut self, item: Item<'_>) -> Checked<()> {
         let cost = Drive::cost(match item {
-            Item::Block(data) => data.len(),
+            Item::Block(data, _) => data.len(),
             Item::Filemark => 0,
         });
         let medium = self.ready()?;
@@ -129,7 +155,10 @@ impl Drive {
         }
         self.make_room(cost)?;
         match item {
-            Item::Block(data) => self.buffer.push_block(self.position.object, data, discards),
+            Item::Block(data, crc) => {
+                let object = self.position.object;
+                self.buffer.push_block(object, data, crc, discards);
+            }
             Item::Filemark => {
                 self.buffer.push_filemark(self.position.object);
                 self.position.filemarks += 1;

@@ -81,6 +81,8 @@ pub enum Effect {
     Reset(Reset),
     /// Only so many bytes move, and the residual says so.
     Transfer(usize),
+    /// A bit of this byte is another when it arrives, and nobody says so.
+    Corrupt(usize),
 }
 
 /// The kinds of resets.

@@ -67,6 +67,7 @@ struct Words {
     transport: Option<String>,
     reset: Option<String>,
     transfer: Option<u32>,
+    corrupt: Option<u32>,
     #[serde(default)]
     executed: bool,
     #[serde(default)]
@@ -144,7 +145,7 @@ impl Words {
         if effect == Effect::None && hang.is_zero() && !self.lose_buffer {
             return Err(
                 "nothing happens; give sense, status, transport, reset, transfer, \
-                lose-buffer or hang"
+                corrupt, lose-buffer or hang"
                     .to_owned(),
             );
         }
@@ -213,8 +214,11 @@ impl Words {
             self.transfer
                 .map(|bytes| Ok(Effect::Transfer(bytes as usize))),
         );
+        effects.extend(self.corrupt.map(|byte| Ok(Effect::Corrupt(byte as usize))));
         if effects.len() > 1 {
-            return Err("give at most one of sense, status, transport, reset, transfer".to_owned());
+            return Err(
+                "give at most one of sense, status, transport, reset, transfer, corrupt".to_owned(),
+            );
         }
         effects.pop().unwrap_or(Ok(Effect::None))
     }
@@ -342,10 +346,14 @@ mod tests {
             [[fault]]
             command = 2
             lose-buffer = true
+            [[fault]]
+            block = 4
+            corrupt = 1000
             "#,
         )
         .expect("a valid plan");
-        assert_eq!(plan.rules.len(), 7);
+        assert_eq!(plan.rules.len(), 8);
+        assert_eq!(plan.rules[7].fault.effect, Effect::Corrupt(1000));
         assert_eq!(plan.rules[1].at, At::Opcode(0x0a, None));
         assert_eq!((plan.rules[1].nth, plan.rules[1].times), (3, 2));
         assert_eq!(plan.rules[2].fault.hang, Duration::from_millis(20));
@@ -362,6 +370,7 @@ mod tests {
             "command = 1\nnth = 2\nstatus = \"busy\"",
             "command = 1\nblock = 2\nstatus = \"busy\"",
             "command = 1\nstatus = \"busy\"\ntransport = \"timed-out\"",
+            "command = 1\ntransfer = 1\ncorrupt = 1",
             "command = 1\nstatus = \"sleepy\"",
             "command = 1\ntransport = \"pigeon\"",
             "command = 1\nreset = \"warm\"",
@@ -403,6 +412,7 @@ mod tests {
                 (any::<u8>(), any::<u8>(), any::<u8>(), any::<bool>()).prop_map(|(k, a, q, d)|
                     format!("sense = {{ key = {k}, asc = {a}, ascq = {q}, deferred = {d} }}")),
                 any::<u32>().prop_map(|n| format!("transfer = {n}")),
+                any::<u32>().prop_map(|n| format!("corrupt = {n}")),
                 any::<u16>().prop_map(|n| format!("hang = \"{n}s\"")),
             ],
             executed: bool,

@@ -379,13 +379,12 @@ impl Medium {
         Ok(())
     }
 
-    /// Records a block behind the last object. It is there once
-    /// [`commit`](Medium::commit) has succeeded.
-    pub(crate) fn append(&mut self, data: &[u8]) -> Result<(), MediumError> {
+    /// Records a block behind the last object, with the CRC32C that it has or
+    /// should have. It is there once [`commit`](Medium::commit) has succeeded.
+    pub(crate) fn append(&mut self, data: &[u8], crc: u32) -> Result<(), MediumError> {
         let length = self.room_for(data.len() as u64)?;
         let offset = self.head.extent.data_end;
         self.file.write_all_at(data, self.geometry.data + offset)?;
-        let crc = crc32c::crc32c(data);
         self.head.extent.stored_end = offset + data.len() as u64;
         self.push(Kind::Block { length, crc });
         Ok(())

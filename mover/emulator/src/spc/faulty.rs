@@ -27,8 +27,10 @@ fn struck<D: DeviceServer + ?Sized>(
     fault: &Fault,
     command: &mut Command<'_>,
 ) -> Response {
-    if let Effect::Transfer(bytes) = fault.effect {
-        return cut_short(device, bytes, command);
+    match fault.effect {
+        Effect::Transfer(bytes) => return cut_short(device, bytes, command),
+        Effect::Corrupt(byte) => return corrupted(device, byte, command),
+        _ => {}
     }
     let done = fault.executed.then(|| device.respond(command));
     let moved = done.as_ref().map_or(0, |response| response.transferred);
@@ -39,7 +41,9 @@ fn struck<D: DeviceServer + ?Sized>(
         took: Duration::ZERO,
     };
     match &fault.effect {
-        Effect::None | Effect::Transfer(_) => done.unwrap_or_else(|| device.respond(command)),
+        Effect::None | Effect::Transfer(_) | Effect::Corrupt(_) => {
+            done.unwrap_or_else(|| device.respond(command))
+        }
         Effect::Sense(sense) => Response {
             sense: Some(sense.clone()),
             ..ended(Ok(Status::CheckCondition))
@@ -66,5 +70,31 @@ fn cut_short<D: DeviceServer + ?Sized>(
     if !writes {
         response.transferred = response.transferred.min(bytes);
     }
+    response
+}
+
+/// The lowest bit of a byte of the data phase is flipped on its way, in
+/// whichever direction it goes. Of a shorter transfer it is the last byte.
+fn corrupted<D: DeviceServer + ?Sized>(
+    device: &mut D,
+    byte: usize,
+    command: &mut Command<'_>,
+) -> Response {
+    let flip = |data: &mut [u8]| {
+        let last = data.len().saturating_sub(1);
+        if let Some(byte) = data.get_mut(byte.min(last)) {
+            *byte ^= 1;
+        }
+    };
+    let mut arrives = command.out.to_vec();
+    flip(&mut arrives);
+    let response = device.respond(&mut Command {
+        nexus: command.nexus,
+        cdb: command.cdb,
+        out: &arrives,
+        into: &mut *command.into,
+    });
+    let came = response.transferred.min(command.into.len());
+    flip(&mut command.into[..came]);
     response
 }

@@ -25,6 +25,8 @@ pub(crate) struct Identity {
     pub serial: String,
     /// The version descriptor of the device type's own standard.
     pub standard: u16,
+    /// PROTECT: it knows protection information.
+    pub protects: bool,
     /// Bytes 36 to 55 of the standard data.
     pub vendor_specific: [u8; 20],
     /// Vital product data pages that the device type adds, in order.
@@ -105,7 +107,7 @@ impl Identity {
         const CMDQUE: u8 = 0x02;
         let length = STANDARD_BYTES - 5;
         let mut reply = vec![self.device_type, REMOVABLE, SPC_4, HISUP_FORMAT_2, length];
-        reply.extend([0, 0, CMDQUE]);
+        reply.extend([u8::from(self.protects), 0, CMDQUE]);
         reply.extend(padded::<8>(VENDOR));
         reply.extend(padded::<16>(self.product));
         reply.extend(padded::<4>("0001"));

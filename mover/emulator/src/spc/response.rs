@@ -92,6 +92,11 @@ pub(crate) fn becoming_ready() -> Sense {
     Sense::new(SenseKey::NotReady, 0x04, 0x01)
 }
 
+/// LOGICAL BLOCK GUARD CHECK FAILED.
+pub(crate) fn guard_failed() -> Sense {
+    Sense::new(SenseKey::HardwareError, 0x10, 0x01)
+}
+
 /// WRITE PROTECTED.
 pub(crate) fn write_protected() -> Sense {
     Sense::new(SenseKey::DataProtect, 0x27, 0x00)

@@ -14,7 +14,9 @@ use longhaul_scsi::ssc::log::{
     Alerts, Compression, DeviceStatus, ErrorCounters, SequentialAccess, TapeCapacity,
     VolumeStatistics,
 };
-use longhaul_scsi::ssc::mode::{DataCompression, DeviceConfigurationExtension};
+use longhaul_scsi::ssc::mode::{
+    ControlDataProtection, DataCompression, DeviceConfigurationExtension, ProtectionMethod,
+};
 use longhaul_scsi::ssc::read_block_limits::BlockLimits;
 use longhaul_scsi::ssc::read_position::{Form, LongPosition, Position, ReadPosition};
 use longhaul_scsi::ssc::report_density_support::{Densities, MediumTypes};
@@ -31,7 +33,7 @@ fn identity() {
     let mut rig = Rig::new();
     let inquiry = StandardInquiry::parse(&rig.data(&[0x12, 0, 0, 0, 255, 0])).expect("inquiry");
     assert_eq!(inquiry.device_type, DeviceType::from_low_bits(1));
-    assert!(inquiry.removable);
+    assert!(inquiry.removable && inquiry.protect);
     assert_eq!(
         (&*inquiry.vendor, &*inquiry.product),
         ("LONGHAUL", "VTAPE-LTO9")
@@ -44,7 +46,7 @@ fn identity() {
         "VT0001"
     );
     let pages = rig.data(&[0x12, 1, 0x00, 0, 255, 0]);
-    assert_eq!(vpd::parse_supported_pages(&pages).expect("00h").len(), 5);
+    assert_eq!(vpd::parse_supported_pages(&pages).expect("00h").len(), 6);
     let page = rig.data(&[0x12, 1, 0xb0, 0, 255, 0]);
     assert!(
         !vpd::SequentialAccessCapabilities::parse(&page)
@@ -115,16 +117,26 @@ fn modes() {
     assert_eq!(six, ten);
     assert_eq!(
         (six.buffered_mode(), six.write_protected(), six.pages.len()),
-        (1, false, 5)
+        (1, false, 6)
     );
     let extension: DeviceConfigurationExtension = six.fields().expect("10h/01h");
     assert_eq!(extension.early_warning_zone_mb(), 77);
     let compression: DataCompression = six.fields().expect("0Fh");
     assert_eq!(compression.compression_algorithm(), 1);
+    let protection: ControlDataProtection = six.fields().expect("0Ah/F0h");
+    assert_eq!(protection, ControlDataProtection::default());
     // What was read can be written back as it is.
     let list = six.encode_select_6();
     let response = rig.send(&[0x15, 0x10, 0, 0, list.len() as u8, 0], &list, &mut []);
     assert_eq!(response.status, Ok(Status::Good), "{:?}", response.sense);
+    let mut protection = protection;
+    protection.set_method(ProtectionMethod::Crc32c);
+    protection.set_on_read(true);
+    let mut list = [vec![0, 0, 0x10, 0, 0x4a, 0xf0, 0, 0x1c], vec![0; 28]].concat();
+    list[8..12].copy_from_slice(zerocopy::IntoBytes::as_bytes(&protection));
+    let response = rig.send(&[0x15, 0x10, 0, 0, list.len() as u8, 0], &list, &mut []);
+    assert_eq!(response.status, Ok(Status::Good), "{:?}", response.sense);
+    assert_eq!(rig.data(&[0x1a, 8, 0x0a, 0xf0, 255, 0])[4..], list[4..]);
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn who_the_drive_is() {
 fn vital_product_data() {
     let mut rig = Rig::new();
     let pages = rig.data(&[0x12, 1, 0x00, 0, 255, 0]);
-    assert_eq!(pages, [1, 0, 0, 5, 0x00, 0x80, 0x83, 0xb0, 0xb1]);
+    assert_eq!(pages, [1, 0, 0, 6, 0x00, 0x80, 0x83, 0x86, 0xb0, 0xb1]);
     assert_eq!(
         rig.data(&[0x12, 1, 0x80, 0, 255, 0]),
         b"\x01\x80\x00\x06VT0001"

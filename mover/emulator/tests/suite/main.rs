@@ -18,6 +18,7 @@ mod modes;
 mod motion;
 mod nexuses;
 mod position;
+mod protection;
 mod rig;
 mod socket;
 mod transfer;

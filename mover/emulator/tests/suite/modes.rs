@@ -29,7 +29,7 @@ fn header_descriptor_and_pages() {
         }
         codes
     };
-    assert_eq!(codes, [0x0f, 0x10, 0x50, 0x1c, 0x1d]);
+    assert_eq!(codes, [0x4a, 0x0f, 0x10, 0x50, 0x1c, 0x1d]);
     let bare = rig.data(&[0x1a, 8, 0x0f, 0, 255, 0]);
     assert_eq!(bare[..6], [19, 0x98, 0x10, 0, 0x0f, 0x0e], "DBD");
     assert_eq!(

@@ -45,7 +45,7 @@ pub(super) fn session(
     drive.prepare()?;
     drive.rewind()?;
     drive.write(block_buffer(0), BLOCK).0?;
-    drive.submit_write(block_buffer(1), BLOCK);
+    drive.submit_write(block_buffer(1), BLOCK, None);
     drive.complete_write().0?;
     drive.write_filemarks(1, true)?;
     drive.write(block_buffer(2), BLOCK).0?;

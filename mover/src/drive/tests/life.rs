@@ -148,11 +148,11 @@ fn the_frontier_follows_what_reaches_the_medium() {
 fn double_buffering_keeps_the_order() {
     let rig = Rig::new();
     let mut drive = rig.session();
-    drive.submit_write(block_buffer(0), BLOCK);
+    drive.submit_write(block_buffer(0), BLOCK, None);
     for number in 1..20 {
         let next = block_buffer(number);
         drive.complete_write().0.expect("written");
-        drive.submit_write(next, BLOCK);
+        drive.submit_write(next, BLOCK, None);
     }
     drive.complete_write().0.expect("written");
     drive.finish().expect("ended");

@@ -8,5 +8,6 @@ mod nexuses;
 mod noise;
 mod outcomes;
 mod paths;
+mod protection;
 mod rig;
 mod tampered;

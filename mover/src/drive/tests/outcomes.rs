@@ -335,15 +335,16 @@ fn a_transfer_that_is_too_large_was_not_sent() {
         residual: BLOCK as i64,
         ..failed(TransportError::TooLarge)
     };
-    let fate = Fate::Swallowed(outcome);
-    let (mut drive, log) = session(&rig, opcode::WRITE_6, vec![fate]);
+    // With what stands behind the block, and without.
+    let fates = vec![Fate::Swallowed(outcome.clone()), Fate::Swallowed(outcome)];
+    let (mut drive, log) = session(&rig, opcode::WRITE_6, fates);
     let error = drive
         .write(block_buffer(0), BLOCK)
         .0
         .expect_err("too large");
     let bytes = BLOCK as i64;
     assert_eq!(error.problem(), &Problem::TooLarge { bytes });
-    assert_eq!(sent(&log, opcode::WRITE_6), 1);
+    assert_eq!(sent(&log, opcode::WRITE_6), 2);
     drive
         .write(block_buffer(0), BLOCK)
         .0

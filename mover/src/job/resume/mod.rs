@@ -279,6 +279,10 @@ fn go_on(
             drop(recovered);
             let mut ledger = Ledger::new(catalog, &head, &volume)?;
             let cursor = reread::run(session, &label, &set, &mut ledger, &mut links, progress)?;
+            let Some(cursor) = cursor else {
+                drop(ledger);
+                return only_index(session, catalog, &label, &set, progress);
+            };
             let point = Point::Tape {
                 members: cursor.entries,
                 bytes: cursor.offset,
@@ -350,6 +354,38 @@ fn go_on(
     )?;
     let done = writing.finish(ledger, set, &asked.paths)?;
     Ok(Resumed { done, point, note })
+}
+
+/// Writes the index of a set whose archive is whole.
+fn only_index(
+    session: &mut Session,
+    catalog: &Catalog,
+    label: &Label,
+    set: &TapeSet,
+    progress: &Progress,
+) -> Result<Resumed, JobError> {
+    let closed = close::run(session, catalog, false, progress)?;
+    let end_block = session.drive().position()?.block;
+    let tape_bytes = end_block.saturating_sub(set.first_block) * label.record_bytes;
+    let done = Done {
+        set: closed.set,
+        number: closed.number,
+        volume: closed.volume,
+        totals: closed.totals,
+        tape_bytes,
+        first_block: set.first_block,
+        end_block,
+        elapsed: closed.elapsed,
+        not_in_catalog: closed.not_in_catalog,
+    };
+    Ok(Resumed {
+        done,
+        point: Point::Tape {
+            members: closed.totals.members,
+            bytes: tape_bytes,
+        },
+        note: None,
+    })
 }
 
 /// Where the entries of a set come from that is gone on with.

@@ -21,11 +21,11 @@ use crate::progress::Progress;
 
 /// Reads the archive back, and tells where it goes on: at the end of its last
 /// record. What only the source knows of a file (its inode, other names) is
-/// taken from there, where the file is still as it was stored.
+/// taken from there, where the file is still as it was stored. `None` if all of
+/// the archive is there, and only its index is missing.
 ///
 /// # Errors
-/// [`JobError::Refused`] where the archive is damaged, or whole: then `close`
-/// ends it; the drive's.
+/// [`JobError::Refused`] where the archive is damaged; the drive's.
 pub(super) fn run(
     session: &mut Session,
     label: &Label,
@@ -33,7 +33,7 @@ pub(super) fn run(
     ledger: &mut Ledger,
     links: &mut Links,
     progress: &Progress,
-) -> Result<Cursor, JobError> {
+) -> Result<Option<Cursor>, JobError> {
     log::warn!("{set}: no checkpoint can be used: the archive is read back, which takes long");
     let mut last = None;
     let (mut entries, mut path) = (0, Vec::new());
@@ -52,12 +52,7 @@ pub(super) fn run(
     drop(survey);
     match ended {
         Ended::Cut => {}
-        Ended::Whole => {
-            return Err(JobError::Refused(format!(
-                "{set}: all of it is there, but its index; nothing was written; `lh-mover close` \
-                 writes that"
-            )));
-        }
+        Ended::Whole => return Ok(None),
         ended => {
             return Err(JobError::Refused(format!(
                 "{set}: {}; nothing was written; `lh-mover close --give-up-behind-damage` ends it \
@@ -77,7 +72,7 @@ pub(super) fn run(
         entries,
         place,
     };
-    Ok(match begun {
+    Ok(Some(match begun {
         Some(whole) if offset >= whole.data && offset < whole.end => {
             let joined = Joined::default();
             at(offset, Place::Inside(Box::new(Inside { whole, joined })))
@@ -89,7 +84,7 @@ pub(super) fn run(
         // other: so the last one is stored again.
         None if last == Some(EntryType::File) => at(offset, Place::At(path)),
         None => at(offset, Place::Behind(path)),
-    })
+    }))
 }
 
 /// What the archive does not say of a member, if the source still has it as it

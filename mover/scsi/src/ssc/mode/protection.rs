@@ -19,6 +19,18 @@ pub enum ProtectionMethod {
     Reserved(u8),
 }
 
+impl ProtectionMethod {
+    /// Its number in the mode page.
+    pub fn code(self) -> u8 {
+        match self {
+            ProtectionMethod::None => 0x00,
+            ProtectionMethod::ReedSolomon => 0x01,
+            ProtectionMethod::Crc32c => 0x02,
+            ProtectionMethod::Reserved(other) => other,
+        }
+    }
+}
+
 /// Page 0Ah, subpage F0h: Control Data Protection (SSC-5 8.5.9). What follows
 /// these four bytes is reserved, and some drives leave it out.
 #[derive(
@@ -69,13 +81,12 @@ impl ControlDataProtection {
 
     /// Sets the method, and the length that belongs to it.
     pub fn set_method(&mut self, method: ProtectionMethod) {
-        let (method, length) = match method {
-            ProtectionMethod::None => (0x00, 0),
-            ProtectionMethod::ReedSolomon => (0x01, 4),
-            ProtectionMethod::Crc32c => (0x02, 4),
-            ProtectionMethod::Reserved(other) => (other, self.information_bytes()),
+        let length = match method {
+            ProtectionMethod::None => 0,
+            ProtectionMethod::ReedSolomon | ProtectionMethod::Crc32c => 4,
+            ProtectionMethod::Reserved(_) => self.information_bytes(),
         };
-        self.method = method;
+        self.method = method.code();
         self.information_length = self.information_length & 0xc0 | length;
     }
 
