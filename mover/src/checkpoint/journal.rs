@@ -1,7 +1,7 @@
 //! The journal of a set that is being written: index entries, checkpoints.
 //!
 //! It is one file, `journals/SET.journal` below the catalog's folder, and only
-//! ever grows ([`frame`](super::frame) has its form). Entries are gathered,
+//! ever grows (`frame.rs` has its form). Entries are gathered,
 //! compressed and appended; a checkpoint is appended behind the entries that it
 //! covers, and counts once the file is on the disk. When the set is done, the
 //! entries become its index, and the journal is removed.
