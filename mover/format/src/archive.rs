@@ -21,10 +21,13 @@
 //! - A member that stores [`LARGE`] bytes or more starts on a boundary, and its
 //!   headers are a multiple of [`LARGE_ALIGN`] bytes, so that its data is
 //!   aligned for direct I/O.
+//! - A cut inserts one record at the head of the next volume, which is no part
+//!   of the stream ([`continuation`]): who reads the stream leaves it out.
 //! - No `g` header comes right before the archive's end. An archive that would
 //!   end so gets an empty member in between, [`END_MEMBER`], which the parser
 //!   skips.
 
+mod continuation;
 mod event;
 mod headers;
 mod layout;
@@ -33,6 +36,7 @@ mod parsing;
 mod set_head;
 mod sparse;
 
+pub use continuation::{Cut, continuation};
 pub use event::{Continuation, Event, ParsedMember};
 pub use layout::{Layout, LayoutError, Part, Placement};
 pub use parser::{Feed, Parser};
@@ -57,6 +61,9 @@ pub const HEADERS_MAX: u64 = 16 << 20;
 /// Extended attributes of one member, at most: more than Linux can list (it
 /// returns at most 64 KiB of names).
 pub const XATTRS_MAX: usize = 16_384;
+/// What the empty member is called, before its volume's number, that begins a
+/// volume where a set was cut between two members.
+pub const PART_MEMBER: &[u8] = b".longhaul/volume-";
 /// The path of the empty member between a `g` header and the archive's end.
 pub const END_MEMBER: &[u8] = b".longhaul/end-of-set";
 

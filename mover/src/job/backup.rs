@@ -83,6 +83,8 @@ pub fn run(
         volume: label.name.clone(),
         volume_uuid: label.uuid,
         started: convert::seconds(SystemTime::now()),
+        part: 1,
+        offset: 0,
     };
     let volume = Volume {
         sequence: 1,

@@ -86,6 +86,8 @@ fn plant(rig: &Rig, members: &[Member]) {
         volume: label.name,
         volume_uuid: label.uuid,
         started: 1,
+        part: 1,
+        offset: 0,
     };
     for record in archive(&head, members).chunks(RECORD) {
         drive

@@ -119,7 +119,7 @@ pub(super) fn global(body: &[u8]) -> Vec<u8> {
     out
 }
 
-fn extended_header(typeflag: u8, body: usize) -> Header<'static> {
+pub(super) fn extended_header(typeflag: u8, body: usize) -> Header<'static> {
     Header {
         mode: 0o644,
         size: body as u64,
@@ -127,7 +127,7 @@ fn extended_header(typeflag: u8, body: usize) -> Header<'static> {
     }
 }
 
-fn push_header(out: &mut Vec<u8>, header: &Header<'_>) {
+pub(super) fn push_header(out: &mut Vec<u8>, header: &Header<'_>) {
     let at = out.len();
     out.resize(at + BLOCK, 0);
     if let Some(block) = out[at..].first_chunk_mut() {

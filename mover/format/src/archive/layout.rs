@@ -103,6 +103,17 @@ pub enum LayoutError {
         /// Length of its headers.
         bytes: u64,
     },
+    /// The record that a cut inserts does not fit in one.
+    #[error(
+        "to go on on another volume, this archive would need a record of {bytes} bytes, and has \
+         records of {record_bytes}"
+    )]
+    Continuation {
+        /// What it would take.
+        bytes: u64,
+        /// What there is.
+        record_bytes: u64,
+    },
     /// The archive would outgrow the numbers that count it.
     #[error("{path}: the archive would grow beyond 2^62 bytes")]
     StreamTooLong {

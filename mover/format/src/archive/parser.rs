@@ -3,7 +3,7 @@
 use super::event::{Continuation, Event, ParsedMember};
 use super::parsing::{ArchiveError, Extended, Raw};
 use super::sparse::MapReader;
-use super::{BLOCK_BYTES, HEADERS_MAX, SetHead, end_member, padded};
+use super::{BLOCK_BYTES, HEADERS_MAX, PART_MEMBER, SetHead, end_member, padded};
 use crate::member::{Kind, Member, Segment};
 use crate::ustar::{BLOCK, Header};
 
@@ -336,7 +336,7 @@ impl Parser {
         global.take(body, at)?;
         let comment = global.comment.take().unwrap_or_default();
         self.globals.update(global);
-        Ok(match SetHead::parse(comment.as_bytes()) {
+        Ok(match set_head(&comment) {
             Some(head) => Step::Event(Event::Set(head)),
             None => Step::Again,
         })
@@ -356,6 +356,13 @@ impl Parser {
         };
         if let Some(path) = self.globals.volume.filename.take() {
             return self.continuation(path, header, at);
+        }
+        if header.size == 0
+            && header.path().starts_with(PART_MEMBER)
+            && let Some(head) = extended.comment.as_deref().and_then(set_head)
+        {
+            self.state = State::Header { zeros: false };
+            return Ok(Step::Event(Event::Set(head)));
         }
         let raw = extended.over(&self.globals).member(header, at)?;
         if raw.mapped {
@@ -481,6 +488,10 @@ impl Parser {
         (state.offset, state.run) = (offset + len, run - len);
         Step::Event(Event::Data { offset, bytes })
     }
+}
+
+fn set_head(comment: &str) -> Option<SetHead> {
+    SetHead::parse(comment.as_bytes())
 }
 
 impl DataState {

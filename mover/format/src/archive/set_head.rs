@@ -24,7 +24,7 @@ pub struct SetHead {
     pub kind: SetKind,
     /// The set's identity; its index has the same.
     pub set: Uuid,
-    /// Number of the set on the volume on which it begins, from 1.
+    /// Number of the set on this volume, from 1.
     pub sequence: u32,
     /// The volume on which the set begins.
     pub volume: VolumeName,
@@ -32,17 +32,26 @@ pub struct SetHead {
     pub volume_uuid: Uuid,
     /// When the backup began: seconds since 1970, UTC; whole years 1970 to 9999.
     pub started: i64,
+    /// The volume's number in the set, from 1.
+    pub part: u32,
+    /// Stream offset of the archive that comes behind the record in which this
+    /// head stands, if it is one that a cut inserts; 0 on the first volume.
+    pub offset: u64,
 }
 
 impl SetHead {
-    /// The comment that stands in the `g` header.
+    /// The comment that stands in the header.
     pub(super) fn comment(&self) -> String {
         let kind = match self.kind {
             SetKind::Set => "set",
             SetKind::Index => "index",
         };
+        let part = match self.part {
+            1 => String::new(),
+            part => format!("; part={part}; offset={}", self.offset),
+        };
         format!(
-            "{MARK}; kind={kind}; set={}; sequence={}; volume={}; volume_uuid={}; started={}",
+            "{MARK}; kind={kind}; set={}; sequence={}; volume={}; volume_uuid={}; started={}{part}",
             self.set,
             self.sequence,
             self.volume,
@@ -51,8 +60,8 @@ impl SetHead {
         )
     }
 
-    /// Reads a head out of the comment of a `g` header; `None` if the comment
-    /// is something else, such as a pad.
+    /// Reads a head out of a comment; `None` if the comment is something else,
+    /// such as a pad.
     pub(super) fn parse(comment: &[u8]) -> Option<SetHead> {
         let text = std::str::from_utf8(comment).ok()?.trim_end_matches(' ');
         let fields = text.strip_prefix(MARK)?.strip_prefix("; ")?;
@@ -71,10 +80,14 @@ impl SetHead {
             volume: field("volume")?.parse().ok()?,
             volume_uuid: field("volume_uuid")?.parse().ok()?,
             started: utc::parse(field("started")?)?,
+            part: field("part").map_or(Some(1), |part| part.parse().ok())?,
+            offset: field("offset").map_or(Some(0), |offset| offset.parse().ok())?,
         })
     }
 
-    /// The body of the `g` header: one record of exactly `len` bytes.
+    /// The body of the header: one record of `len` bytes, or of one byte less
+    /// where no record has that length (none has 100 or 1,000); longer where
+    /// the comment does not fit.
     pub(super) fn body(&self, len: usize) -> Vec<u8> {
         let mut comment = self.comment().into_bytes();
         let overhead = pax::record_len(b"comment".len(), 0);
@@ -103,6 +116,8 @@ mod tests {
             volume: "LH0001".parse().unwrap(),
             volume_uuid: Uuid::from_u128(8),
             started: 1_764_024_851,
+            part: 1,
+            offset: 0,
         }
     }
 

@@ -26,6 +26,8 @@ pub fn head() -> SetHead {
         volume: "LH0001".parse().unwrap(),
         volume_uuid: Uuid::from_u128(0x2222),
         started: 1_764_024_851,
+        part: 1,
+        offset: 0,
     }
 }
 
