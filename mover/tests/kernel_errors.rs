@@ -90,7 +90,7 @@ impl Rig {
 
     fn session(&self, transport: Box<dyn Transport>) -> Result<Session, JobError> {
         let drive = Drive::open_with(transport, Patience::brief())?;
-        Session::on(drive, None, Purpose::Write)
+        Session::on(drive, Purpose::Write)
     }
 
     fn backup(&self, session: &mut Session) -> Result<Done, JobError> {

@@ -16,7 +16,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 const APPLICATION_ID: i32 = 0x4c48_6374;
 /// The steps from each version to the next. Never change one that was
 /// released; add another.
-const MIGRATIONS: [&str; 1] = [include_str!("schema/1.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
 /// The database of volumes and sets.
 #[derive(Debug)]

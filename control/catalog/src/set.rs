@@ -38,10 +38,12 @@ pub struct SetPart {
     /// The volume.
     pub volume: Uuid,
     /// Number of the tape file: of filemarks between the volume's beginning
-    /// and it.
+    /// and it; 0 where nobody has looked.
     pub tape_file: u64,
     /// Logical object identifier of its first block.
     pub first_block: u64,
+    /// Offset in the archive of what comes first on this volume, in bytes.
+    pub stream_offset: u64,
 }
 
 /// How a set ended.
@@ -185,8 +187,8 @@ impl Database {
     }
 }
 
-/// A part's volume, tape file and first block.
-type PartColumns = (String, i64, i64);
+/// A part's volume, tape file, first block and stream offset.
+type PartColumns = (String, i64, i64, i64);
 
 fn part_columns(part: &SetPart) -> Result<PartColumns> {
     let tape_file = to_column("tape_file", part.tape_file)?;
@@ -194,6 +196,7 @@ fn part_columns(part: &SetPart) -> Result<PartColumns> {
         part.volume.to_string(),
         tape_file,
         to_column("first_block", part.first_block)?,
+        to_column("stream_offset", part.stream_offset)?,
     ))
 }
 
@@ -205,11 +208,19 @@ fn write_lists(
     let id = set.uuid.to_string();
     transaction.execute("DELETE FROM set_parts WHERE set_uuid = ?1", [&id])?;
     transaction.execute("DELETE FROM set_paths WHERE set_uuid = ?1", [&id])?;
-    for (sequence, (volume, tape_file, first_block)) in (1..).zip(parts) {
+    for (sequence, (volume, tape_file, first_block, stream_offset)) in (1..).zip(parts) {
         transaction.execute(
-            "INSERT INTO set_parts (set_uuid, sequence, volume_uuid, tape_file, first_block)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![id, sequence as i64, volume, tape_file, first_block],
+            "INSERT INTO set_parts
+             (set_uuid, sequence, volume_uuid, tape_file, first_block, stream_offset)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![
+                id,
+                sequence as i64,
+                volume,
+                tape_file,
+                first_block,
+                stream_offset
+            ],
         )?;
     }
     for (position, path) in (1..).zip(&set.paths) {
@@ -244,7 +255,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<SetRecord> {
 fn read_parts(connection: &Connection, set: Uuid) -> rusqlite::Result<Vec<SetPart>> {
     connection
         .prepare_cached(
-            "SELECT volume_uuid, tape_file, first_block FROM set_parts
+            "SELECT volume_uuid, tape_file, first_block, stream_offset FROM set_parts
              WHERE set_uuid = ?1 ORDER BY sequence",
         )?
         .query_map([set.to_string()], |row| {
@@ -252,6 +263,7 @@ fn read_parts(connection: &Connection, set: Uuid) -> rusqlite::Result<Vec<SetPar
                 volume: uuid(row, 0)?,
                 tape_file: from_column(row, 1)?,
                 first_block: from_column(row, 2)?,
+                stream_offset: from_column(row, 3)?,
             })
         })?
         .collect()

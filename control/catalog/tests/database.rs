@@ -68,6 +68,7 @@ fn sets_come_back_whole_and_by_every_filter() {
         volume: two.uuid,
         tape_file: 7,
         first_block: 0,
+        stream_offset: 1 << 40,
     });
     let mut second = set(2, &two);
     (second.host, second.state, second.ended_ms) = ("node2".into(), SetState::Unfinished, None);
@@ -196,4 +197,29 @@ fn work(number: u128, dir: &Path) {
         builder.finish().expect("finished");
         catalog.put_set(&set).expect("put");
     }
+}
+
+#[test]
+fn a_database_of_an_older_version_is_brought_up_to_date() {
+    let dir = tempfile::tempdir().expect("a scratch folder");
+    let (one, expected) = (volume(1), set(1, &volume(1)));
+    let database = rusqlite::Connection::open(dir.path().join("catalog.sqlite")).expect("one");
+    database
+        .execute_batch(include_str!("../src/schema/1.sql"))
+        .expect("version 1");
+    let insert = format!(
+        "INSERT INTO volumes VALUES ('{volume}', 'LH0001', NULL, 524288, 0, NULL);
+         INSERT INTO sets VALUES ('{set}', 1, 2, 'node1', 12, 3, 4, 'finished');
+         INSERT INTO set_parts VALUES ('{set}', 1, '{volume}', 1, 11);
+         PRAGMA user_version = 1; PRAGMA application_id = {id};",
+        volume = one.uuid,
+        set = expected.uuid,
+        id = 0x4c48_6374,
+    );
+    database.execute_batch(&insert).expect("a set");
+    drop(database);
+    let catalog = Catalog::open(dir.path()).expect("brought up to date");
+    let found = catalog.set(expected.uuid).expect("readable").expect("kept");
+    assert_eq!(found.parts, expected.parts);
+    catalog.put_set(&found).expect("writable");
 }

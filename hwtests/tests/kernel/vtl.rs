@@ -73,7 +73,7 @@ fn death_at_any_moment(name: &'static str, kernel: Kernel) -> Result<()> {
             for moment in 0.03 0.06 0.08 0.1 0.12 0.14 0.16 0.18 0.2 0.25 0.3 0.5; do
                 lh-vtl serve /tmp/library 2>>/tmp/killed &
                 sleep $moment
-                kill -9 $!
+                kill -9 $! || { cat /tmp/killed; exit 1; }
             done
             serve
             mtx -f /dev/sg0 load 1 0

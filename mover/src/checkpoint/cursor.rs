@@ -1,5 +1,6 @@
 //! Where an archive goes on.
 
+use longhaul_format::archive::Cut;
 use longhaul_format::index::Entry;
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +52,14 @@ pub struct Whole {
     pub given_up: bool,
 }
 
+impl Whole {
+    /// Whether a volume may end at this stream offset in its data: before the
+    /// first byte of a file with holes GNU tar would count wrong.
+    pub fn may_cut(&self, at: u64) -> bool {
+        at > self.data || self.stored == self.entry.size
+    }
+}
+
 /// A boundary within a file's data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Inside {
@@ -73,6 +82,9 @@ pub struct Checkpoint {
     pub records: Vec<u32>,
     /// Where the archive goes on.
     pub cursor: Cursor,
+    /// Whether the set's part on this volume ends here: it goes on on another.
+    #[serde(default)]
+    pub ended: bool,
 }
 
 impl Cursor {
@@ -82,6 +94,22 @@ impl Cursor {
             offset: 0,
             entries: 0,
             place: Place::At(Vec::new()),
+        }
+    }
+}
+
+impl Cursor {
+    /// What lies on both sides of a volume's end here, in the archive's words.
+    pub fn cut(&self) -> Cut<'_> {
+        let Place::Inside(inside) = &self.place else {
+            return Cut::Between;
+        };
+        let whole = &inside.whole;
+        let done = self.offset.saturating_sub(whole.data);
+        Cut::Inside {
+            path: &whole.entry.path,
+            size: whole.entry.size,
+            left: whole.stored.saturating_sub(done),
         }
     }
 }

@@ -135,6 +135,11 @@ impl Recovered {
         &self.path
     }
 
+    /// The end of the set's part on its last volume, if it goes on on another.
+    pub fn ended(&self) -> Option<&Checkpoint> {
+        self.checkpoints.back().filter(|newest| newest.ended)
+    }
+
     /// Whether the set, as far as it has come, lies on that volume.
     pub fn is_on(&self, volume: Uuid) -> bool {
         self.volumes.last().is_some_and(|last| last.uuid == volume)

@@ -147,6 +147,7 @@ impl Tracker {
             block: mark.block,
             records,
             cursor: mark.cursor.take()?,
+            ended: false,
         };
         self.marks.drain(..from);
         self.proved = newest + 1 - from;

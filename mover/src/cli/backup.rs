@@ -56,9 +56,11 @@ impl Backup {
             source::Options::new(&self.exclude, self.one_file_system).map_err(JobError::Usage)?;
         let roots = Roots::find(&self.paths).map_err(|error| JobError::Usage(error.to_string()))?;
         let catalog = Catalog::open(&self.catalog.dir()?)?;
-        let chosen = self.drive.choose(&self.catalog)?;
-        create_missing_cartridge(&chosen.drive, &catalog)?;
-        let mut session = Session::open(&chosen.drive, chosen.barcode, Purpose::Write)?;
+        let mounts = self.drive.mounts(&self.catalog)?;
+        for drive in &mounts.drives {
+            create_missing_cartridge(drive, &catalog)?;
+        }
+        let mut session = Session::open(mounts, Purpose::Write)?;
         let options = backup::Options {
             paths: self.paths.iter().map(absolute).collect(),
             walk,
@@ -148,6 +150,7 @@ pub(super) fn summary(
             "set": done.set,
             "number": done.number,
             "volume": done.volume,
+            "volumes": done.volumes,
             "files": done.totals.members,
             "bytes": done.totals.bytes,
             "tape_bytes": done.tape_bytes,
@@ -182,8 +185,12 @@ pub(super) fn summary(
             )?;
             writeln!(
                 out,
-                "  {} on tape, blocks {} to {}; the tape stands at block {}",
+                "  {} on {}, blocks {} to {}; the tape stands at block {}",
                 output::bytes(done.tape_bytes),
+                match &done.volumes[..] {
+                    [] | [_] => "tape".into(),
+                    volumes => format!("volumes {}; on the last", volumes.join(", ")),
+                },
                 done.first_block,
                 done.end_block.saturating_sub(1),
                 done.end_block

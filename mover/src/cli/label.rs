@@ -46,7 +46,12 @@ pub struct Label {
 impl Label {
     pub(super) fn run(self) -> Result<ExitStatus, JobError> {
         let catalog = Catalog::open(&self.catalog.dir()?)?;
-        let chosen = self.drive.choose(&self.catalog)?;
+        let mounts = self.drive.mounts(&self.catalog)?;
+        if mounts.drives.len().max(mounts.volumes.len()) > 1 {
+            let what = "one volume is labelled at a time: name one drive";
+            return Err(JobError::Usage(what.into()));
+        }
+        let chosen = mounts.first()?;
         let options = label::Options {
             name: self.name,
             barcode: self.barcode.or(chosen.barcode),

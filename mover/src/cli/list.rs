@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::output::{self, row_json, set_labels};
 use super::{CatalogArg, JsonArg};
 use crate::job::adopt::{self, Choice};
+use crate::job::mounts::Mounts;
 use crate::job::session::{Purpose, Session};
 use crate::job::{ExitStatus, JobError, convert, scan};
 use crate::progress::Progress;
@@ -50,7 +51,7 @@ impl List {
         let mut failed = false;
         let volume = match (&self.drive, &self.volume) {
             (Some(drive), _) => {
-                let mut session = Session::open(drive, None, Purpose::Read)?;
+                let mut session = Session::open(Mounts::drive(drive), Purpose::Read)?;
                 let scanned = scan::run(&mut session, &catalog, progress)?;
                 session.release();
                 for failed in &scanned.failed {

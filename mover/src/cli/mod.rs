@@ -39,7 +39,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::checkpoint::tracker::Intervals;
 use crate::job;
-use crate::job::library::Library;
+use crate::job::mounts::Mounts;
 use crate::job::session::{Purpose, Session};
 use crate::job::{ExitStatus, JobError, state_dir};
 use crate::progress::Progress;
@@ -114,60 +114,61 @@ struct DriveArg {
     /// `vtape:unix:PATH#SERIAL`, or an emulated one as `vtape:FILE`, with options behind a `?`:
     /// `capacity=64MiB`, `media=discard`, `clock=real|simulated`,
     /// `faults=PLAN.toml`, `buffer=8MiB`, `write-protect=on`; with --library,
-    /// one of its drives [default there: one that is empty]
+    /// one of its drives [default there: one that is empty]. Given more than
+    /// once: drives that each hold a volume, used in this order
     #[arg(long, value_name = "DRIVE", required_unless_present = "library")]
-    drive: Option<String>,
+    drive: Vec<String>,
 
     /// The library's changer: its serial number or /dev/sgN. The volume is
     /// brought to a drive first
     #[arg(long, value_name = "CHANGER", requires = "library_volume")]
     library: Option<String>,
 
-    /// The volume to be brought to a drive: its barcode, or the first six
-    /// characters of it
+    /// The volumes to be used, in order (`A,B,C`): barcodes, or the first six
+    /// characters of them. With --library they are brought to the drive; else
+    /// the volume in it must be this one, and the others are asked for
     #[arg(
         long = "volume",
         id = "library_volume",
         value_name = "VOLUME",
-        requires = "library"
+        value_delimiter = ','
     )]
-    volume: Option<String>,
+    volume: Vec<String>,
 }
 
-/// A drive with, perhaps, a cartridge whose barcode the library has read.
-struct Chosen {
-    drive: String,
-    barcode: Option<String>,
-}
+/// Volumes, or drives, that one job may use.
+const MOUNTS_MAX: usize = 1000;
 
 impl DriveArg {
-    /// Finds the drive; brings the volume to it, if there is a library.
+    /// Where the job's volumes come from.
     ///
     /// # Errors
-    /// Those of [`Library`].
-    fn choose(&self, catalog: &CatalogArg) -> Result<Chosen, JobError> {
-        let (Some(library), Some(volume)) = (&self.library, &self.volume) else {
-            let drive = self.drive.clone();
-            return Ok(Chosen {
-                drive: drive.expect("clap asks for a drive or a library"),
-                barcode: None,
-            });
-        };
-        let mut library = Library::open(library, &catalog.dir()?)?;
-        let loaded = library.load(volume, self.drive.as_deref())?;
-        Ok(Chosen {
-            drive: loaded.drive,
-            barcode: Some(loaded.barcode),
-        })
+    /// If there are too many.
+    fn mounts(&self, catalog: &CatalogArg) -> Result<Mounts, JobError> {
+        if self.drive.len().max(self.volume.len()) > MOUNTS_MAX {
+            let what = format!("one job may use {MOUNTS_MAX} volumes; name fewer");
+            return Err(JobError::Usage(what));
+        }
+        if self.library.is_some() && self.drive.len() > 1 {
+            let what = "with --library, name one drive at most; the volumes take turns in it";
+            return Err(JobError::Usage(what.into()));
+        }
+        let mut mounts = Mounts::default();
+        mounts.drives.clone_from(&self.drive);
+        mounts.library.clone_from(&self.library);
+        mounts.volumes.clone_from(&self.volume);
+        if self.library.is_some() {
+            mounts.state = catalog.dir()?;
+        }
+        Ok(mounts)
     }
 
     /// Opens a session with the drive.
     ///
     /// # Errors
-    /// Those of [`Library`] and of [`Session::open`].
+    /// Those of [`Session::open`].
     fn session(&self, catalog: &CatalogArg, purpose: Purpose) -> Result<Session, JobError> {
-        let Chosen { drive, barcode } = self.choose(catalog)?;
-        Session::open(&drive, barcode, purpose)
+        Session::open(self.mounts(catalog)?, purpose)
     }
 }
 

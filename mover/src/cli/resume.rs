@@ -74,10 +74,10 @@ enum Restart {
 impl Resume {
     pub(super) fn run(self, progress: &Arc<Progress>) -> Result<ExitStatus, JobError> {
         let catalog = Catalog::open(&self.catalog.dir()?)?;
-        let chosen = self.drive.choose(&self.catalog)?;
+        let mounts = self.drive.mounts(&self.catalog)?;
         let mut session = match self.take_over {
-            Some(old) => Session::take_over(&chosen.drive, chosen.barcode, old)?,
-            None => Session::open(&chosen.drive, chosen.barcode, Purpose::Write)?,
+            Some(old) => Session::take_over(mounts, old)?,
+            None => Session::open(mounts, Purpose::Write)?,
         };
         let options = resume::Options {
             journal: self.journal,

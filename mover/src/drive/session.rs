@@ -253,6 +253,34 @@ impl Drive {
         }
     }
 
+    /// Begins anew after an error of the cartridge, or of what the buffer held,
+    /// that ended the session for writes: what was accepted since the last
+    /// synchronisation may be lost, and the position is not known.
+    ///
+    /// # Errors
+    /// What ended the session, if it was anything else; the drive's.
+    pub fn begin_anew(&mut self) -> Result<(), DriveError> {
+        use Loss::{DeferredError, WriteError};
+        match &self.stopped {
+            None
+            | Some(
+                Problem::Medium(_)
+                | Problem::Hardware(_)
+                | Problem::Lost {
+                    cause: DeferredError | WriteError,
+                    ..
+                },
+            ) => {}
+            Some(problem) => return Err(self.fail(TEST_UNIT_READY, problem.clone())),
+        }
+        self.stopped = None;
+        self.track = Track::Unknown;
+        self.unsynchronised = 0;
+        self.modes_doubt = true;
+        self.drain()?;
+        self.verify_reservation()
+    }
+
     fn is_fenced(&self) -> bool {
         matches!(self.stopped, Some(Problem::Fenced { .. }))
     }

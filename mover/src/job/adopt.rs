@@ -14,10 +14,11 @@ use uuid::Uuid;
 use super::label::Labelled;
 use super::session::Session;
 use super::survey::Survey;
-use super::volume::TapeSet;
-use super::walkthrough::{self, Ended, Visitor};
+use super::volume::{TapeSet, tape_file};
+use super::walkthrough::{self, Ended, Part, Reel, Visitor};
 use super::{JobError, convert};
 use crate::checkpoint::journal;
+use crate::pipeline::entry::Extent;
 use crate::progress::Progress;
 
 /// Which set of a volume a person means.
@@ -52,17 +53,21 @@ pub struct Chosen {
     pub record: SetRecord,
     /// Its rows.
     pub file: SetFile,
-    /// Its number on the volume.
+    /// Its number on the volume on which it begins.
     pub number: u32,
-    /// The block in which its archive begins.
-    pub first_block: u64,
+    /// Where its archive lies.
+    pub parts: Vec<Part>,
 }
 
-/// The number of a set on the volume on which it begins: its archive is every
-/// second tape file behind the label.
+/// The number of a set on the volume on which it begins.
 pub fn number(record: &SetRecord) -> u32 {
-    let tape_file = record.parts.first().map_or(0, |part| part.tape_file);
-    u32::try_from(tape_file.div_ceil(2)).unwrap_or(u32::MAX)
+    record.parts.first().map_or(0, number_of)
+}
+
+/// The number of a set on a volume: its archive is every second tape file behind
+/// the label; 0 where nobody has looked.
+fn number_of(part: &SetPart) -> u32 {
+    u32::try_from(part.tape_file.div_ceil(2)).unwrap_or(u32::MAX)
 }
 
 /// Finds a set of the volume in the drive: in the catalog, or, if that does not
@@ -92,28 +97,45 @@ pub fn choose(
                         Choice::Uuid(u) => format!("volume {} does not hold set {u}", label.name),
                     })
                 })?;
-            match up_to_date(catalog, set)? {
+            match up_to_date(catalog, set, label.uuid)? {
                 Some(record) => record,
                 None => adopt(session, catalog, &label, set, progress)?,
             }
         }
     };
     let file = catalog.set_file(record.uuid)?;
-    let part = record
-        .parts
-        .iter()
-        .find(|part| part.volume == label.uuid)
-        .ok_or_else(|| {
-            JobError::NeedsVolume(format!("set {} lies on another volume", record.uuid))
-        })?;
-    let (first_block, number) = (part.first_block, number(&record));
+    let (parts, number) = (parts(catalog, &record)?, number(&record));
     Ok(Chosen {
         label,
         record,
         file,
         number,
-        first_block,
+        parts,
     })
+}
+
+/// Where the archive of a set lies.
+fn parts(catalog: &Catalog, record: &SetRecord) -> Result<Vec<Part>, JobError> {
+    let part = |(sequence, part): (u32, &SetPart)| {
+        let volume = catalog.volume(part.volume)?.ok_or_else(|| {
+            JobError::Medium(format!("the catalog does not know volume {}", part.volume))
+        })?;
+        let on = longhaul_format::index::Volume {
+            sequence,
+            name: volume
+                .name
+                .parse()
+                .map_err(|_| JobError::Medium(format!("{} is no volume's name", volume.name)))?,
+            uuid: part.volume,
+            block: part.first_block,
+            stream_offset: part.stream_offset,
+        };
+        Ok(Part {
+            extent: Extent::of(&on, volume.record_bytes.into()),
+            volume: Some((volume.name, volume.uuid)),
+        })
+    };
+    (1..).zip(&record.parts).map(part).collect()
 }
 
 fn wanted(set: &TapeSet, choice: Choice) -> bool {
@@ -139,13 +161,17 @@ fn known(
     let sets = catalog.sets(&filter)?.into_iter();
     let mut sets = sets.filter(|set| match choice {
         Choice::Newest => false,
-        Choice::Number(wanted) => number(set) == wanted,
+        Choice::Number(wanted) => {
+            let here = set.parts.iter().find(|part| part.volume == label.uuid);
+            here.map_or(0, number_of) == wanted
+        }
         Choice::Uuid(uuid) => set.uuid == uuid,
     });
     let (Some(record), None) = (sets.next(), sets.next()) else {
         return Ok(None);
     };
-    let first = record.parts.first().map(|part| part.first_block);
+    let here = record.parts.iter().find(|part| part.volume == label.uuid);
+    let first = here.map(|part| part.first_block);
     let (Some(block), true) = (first, record.state != SetState::Unfinished) else {
         return Ok(None);
     };
@@ -156,9 +182,16 @@ fn known(
 
 /// What the catalog has of this set, if that is all of it. A set that was
 /// unfinished then may be finished now.
-fn up_to_date(catalog: &Catalog, set: &TapeSet) -> Result<Option<SetRecord>, JobError> {
+fn up_to_date(
+    catalog: &Catalog,
+    set: &TapeSet,
+    volume: Uuid,
+) -> Result<Option<SetRecord>, JobError> {
     let known = catalog.set(set.head.set)?;
-    let whole = known.filter(|known| set.finished && known.state != SetState::Unfinished);
+    // The index stands behind the part on the last volume.
+    let goes_on = |known: &SetRecord| known.parts.last().is_some_and(|last| last.volume != volume);
+    let whole = known
+        .filter(|known| known.state != SetState::Unfinished && (set.finished || goes_on(known)));
     Ok(whole.filter(|_| catalog.set_file(set.head.set).is_ok()))
 }
 
@@ -174,6 +207,9 @@ pub fn adopt(
     set: &TapeSet,
     progress: &Progress,
 ) -> Result<SetRecord, JobError> {
+    if let Some(whole) = up_to_date(catalog, set, label.uuid)?.filter(|_| !set.finished) {
+        return Ok(whole);
+    }
     if let Some(block) = set.index_block.filter(|_| set.finished) {
         let indexed = read_index(session, catalog, label, block, progress)
             .and_then(|index| index_file(catalog, label, set, index));
@@ -181,6 +217,13 @@ pub fn adopt(
             Err(JobError::Medium(what)) => log::warn!("{what}; the archive of {set} is read"),
             other => return other,
         }
+    }
+    if set.head.part > 1 {
+        return Err(JobError::NeedsVolume(format!(
+            "{set} is a part of set {}, which begins on another volume and goes on on a third; \
+             its index is on the last: load that, and `lh-mover scan`",
+            set.head.set
+        )));
     }
     archive(session, catalog, label, set, progress)
 }
@@ -250,7 +293,13 @@ fn read_index(
         error: None,
     };
     let pool = walkthrough::pool(label)?;
-    let ended = walkthrough::walk(session.drive(), &pool, block, 0, &mut unpack, progress)?;
+    let extent = Extent {
+        volume: 1,
+        block,
+        offset: 0,
+        record_bytes: label.record_bytes,
+    };
+    let ended = Reel::here(session, extent).walk(&pool, 0, &mut unpack, progress)?;
     if let Some(error) = unpack.error {
         return Err(local(error));
     }
@@ -332,9 +381,13 @@ pub fn record(
     head: Head,
 ) -> Result<SetRecord, JobError> {
     volume(catalog, label)?;
+    let mut parts = Vec::with_capacity(head.volumes.len());
+    for on in &head.volumes {
+        parts.push(indexed_part(catalog, label, set, &head, on)?);
+    }
     let record = SetRecord {
         uuid: head.set,
-        parts: vec![part(label, set)],
+        parts,
         started_ms: head.started.saturating_mul(1000),
         ended_ms: Some(head.ended.saturating_mul(1000)),
         host: head.host,
@@ -363,7 +416,7 @@ fn archive(
     log::info!("{set} has no index: its archive is read");
     let mut builder = catalog.set_builder(set.head.set)?;
     let mut survey = Survey::new(label, set, |entry| builder.push(convert::row(entry)));
-    let ended = survey.run(session, label, set, progress)?;
+    let ended = survey.run(session, label, progress)?;
     let totals = survey.totals();
     if let Ended::Damaged(_) | Ended::Unreadable(_) = ended {
         log::warn!("{set}: {}; what lies behind is not known", ended.what());
@@ -391,5 +444,40 @@ fn part(label: &Label, set: &TapeSet) -> SetPart {
         volume: label.uuid,
         tape_file: set.tape_file,
         first_block: set.first_block,
+        stream_offset: set.head.offset,
     }
+}
+
+/// One of the volumes that an index names. The one in the drive is `label`'s;
+/// of the others no more is known than the index says.
+fn indexed_part(
+    catalog: &Catalog,
+    label: &Label,
+    set: &TapeSet,
+    head: &Head,
+    on: &longhaul_format::index::Volume,
+) -> Result<SetPart, JobError> {
+    if on.uuid == label.uuid {
+        return Ok(part(label, set));
+    }
+    if catalog.volume(on.uuid)?.is_none() {
+        catalog.put_volume(&Volume {
+            uuid: on.uuid,
+            name: on.name.to_string(),
+            barcode: None,
+            record_bytes: u32::try_from(head.record_bytes).unwrap_or(u32::MAX),
+            created_ms: head.started.saturating_mul(1000),
+            capacity_bytes: None,
+        })?;
+    }
+    Ok(SetPart {
+        volume: on.uuid,
+        tape_file: if on.sequence == 1 {
+            tape_file(head.sequence)
+        } else {
+            0
+        },
+        first_block: on.block,
+        stream_offset: on.stream_offset,
+    })
 }

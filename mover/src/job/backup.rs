@@ -6,14 +6,13 @@ use std::time::{Instant, SystemTime};
 
 use longhaul_catalog::Catalog;
 use longhaul_format::archive::{SetHead, SetKind};
-use longhaul_format::index::Volume;
 use longhaul_format::label::Label;
 use uuid::Uuid;
 
 use super::ledger::Ledger;
 use super::session::Session;
-use super::volume::{Tail, TapeSet};
-use super::writing::{self, Done, Writing};
+use super::volume::{Tail, TapeSet, tape_file};
+use super::writing::{self, Done, Leg, Writing};
 use super::{JobError, convert};
 use crate::checkpoint::Cursor;
 use crate::checkpoint::journal::Asked;
@@ -74,7 +73,7 @@ pub fn run(
     let from = Cursor::beginning();
     let source = Source::start(&roots, &options.walk, &from.place)
         .map_err(|error| JobError::local("starting the walk", error))?;
-    problems.extend(roots.problems);
+    problems.extend(roots.problems.iter().cloned());
     let (first, source) = first_entry(source, problems)?;
     let head = SetHead {
         kind: SetKind::Set,
@@ -86,43 +85,38 @@ pub fn run(
         part: 1,
         offset: 0,
     };
-    let volume = Volume {
-        sequence: 1,
-        name: label.name.clone(),
-        uuid: label.uuid,
-        block: end.block,
-        stream_offset: 0,
-    };
-    let journal = writing::journal_head(session, &head, &label, &options.asked());
-    let pool = writing::pool(&label, options.buffer_bytes)?;
-    let start = writing::beginning(&label, &volume)?;
-    let mut ledger = Ledger::new(catalog, &journal, &volume)?;
-    let tape_set = TapeSet {
-        tape_file: end.file.unwrap_or_else(|| u64::from(number) * 2 - 1),
+    let here = TapeSet {
+        tape_file: end.file.unwrap_or_else(|| tape_file(number)),
         first_block: end.block,
         index_block: None,
         finished: false,
-        head,
+        head: head.clone(),
+    };
+    let volume = here.volume_of(&label.name, label.uuid);
+    let asked = options.asked();
+    let journal = writing::journal_head(session, &head, &label, &asked);
+    let leg = Leg {
+        start: writing::beginning(&label, &volume)?,
+        cursor: from,
+        ledger: Ledger::new(catalog, &journal, &volume)?,
+        first: vec![first],
+        source,
     };
     let mut set = Writing {
+        pool: writing::pool(&label, options.buffer_bytes)?,
         session,
-        label: &label,
-        head: tape_set.head.clone(),
-        volumes: vec![volume],
-        pool: &pool,
         catalog,
         progress,
+        head,
+        asked,
+        roots,
+        walk: options.walk.clone(),
+        intervals: options.intervals,
+        label,
+        here,
+        volumes: vec![volume],
     };
-    let found = std::iter::once(first).chain(source);
-    set.archive(
-        start,
-        &from,
-        options.intervals,
-        found,
-        &mut ledger,
-        problems,
-    )?;
-    let written = set.finish(ledger, tape_set, &options.paths)?;
+    let written = set.run(leg, problems)?;
     Ok(Done {
         elapsed: begun.elapsed(),
         ..written
@@ -130,7 +124,14 @@ pub fn run(
 }
 
 /// The number of the next set, and where it begins.
-fn appendable(session: &mut Session, label: &Label) -> Result<(u32, Position), JobError> {
+///
+/// # Errors
+/// [`JobError::Refused`] if the volume is full, [`JobError::Unfinished`] if it
+/// ends in an unfinished set; the drive's.
+pub(super) fn appendable(
+    session: &mut Session,
+    label: &Label,
+) -> Result<(u32, Position), JobError> {
     match session.tail(label)? {
         Tail::Ready { end, .. } if end.early_warning => Err(JobError::Refused(format!(
             "{}: volume {} is full; nothing was written; take another volume",
@@ -139,8 +140,8 @@ fn appendable(session: &mut Session, label: &Label) -> Result<(u32, Position), J
         ))),
         Tail::Ready { next, end } => Ok((next, end)),
         Tail::Unfinished(set) => Err(JobError::Unfinished(format!(
-            "{}: {set} is unfinished; nothing was written; end it with `lh-mover close`, \
-             then back up again",
+            "{}: {set} is unfinished, or goes on on another volume; nothing was written; go on \
+             with it (`lh-mover resume`), end it (`lh-mover close`), or take another volume",
             session.drive().label()
         ))),
     }

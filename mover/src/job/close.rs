@@ -4,12 +4,12 @@
 //! kept up to the end of the last whole member; what was begun behind it is
 //! given up, for half a file is none.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use longhaul_catalog::Catalog;
 use longhaul_ffi::buffer::{ALIGNMENT, Buffer, Pool};
 use longhaul_format::archive::{Layout, Part};
-use longhaul_format::index::Volume;
 use longhaul_format::label::Label;
 use uuid::Uuid;
 
@@ -21,9 +21,11 @@ use super::volume::{Tail, TapeSet};
 use super::walkthrough::Ended;
 use super::writing::{self, Writing};
 use crate::checkpoint::journal::Asked;
+use crate::checkpoint::tracker::Intervals;
 use crate::drive::Read;
 use crate::pipeline::entry::Totals;
 use crate::progress::Progress;
+use crate::source::{self, Roots};
 
 /// Buffers for the index of a set that is closed.
 const BUFFERS: usize = 16;
@@ -58,7 +60,7 @@ pub fn run(
     session: &mut Session,
     catalog: &Catalog,
     give_up_behind_damage: bool,
-    progress: &Progress,
+    progress: &Arc<Progress>,
 ) -> Result<Closed, JobError> {
     let begun = Instant::now();
     let label = session.label()?;
@@ -69,13 +71,13 @@ pub fn run(
             label.name
         )));
     };
-    let volume = Volume {
-        sequence: 1,
-        name: label.name.clone(),
-        uuid: label.uuid,
-        block: set.first_block,
-        stream_offset: 0,
-    };
+    if set.head.part > 1 {
+        return Err(JobError::Refused(format!(
+            "{set} began on another volume: what lies there would be in no index; nothing was \
+             written; go on with it (`lh-mover resume`)"
+        )));
+    }
+    let volume = set.volume_of(&label.name, label.uuid);
     let journal = writing::journal_head(session, &set.head, &label, &Asked::default());
     let mut ledger = Ledger::new(catalog, &journal, &volume)?;
     let mut survey = Survey::new(&label, &set, |entry| {
@@ -83,7 +85,7 @@ pub fn run(
             .push(entry)
             .map_err(|error| JobError::local("the index spool", error))
     });
-    let ended = survey.run(session, &label, &set, progress)?;
+    let ended = survey.run(session, &label, progress)?;
     let end = survey.end();
     drop(survey);
     let damaged = matches!(ended, Ended::Damaged(_) | Ended::Unreadable(_));
@@ -110,17 +112,22 @@ pub fn run(
     let pool = Pool::new(BUFFERS, record_bytes.saturating_add(ALIGNMENT))
         .map_err(|error| JobError::local("memory for the records", error))?;
     let totals = ledger.totals();
-    let head = set.head.clone();
     let mut writing = Writing {
         session,
-        label: &label,
-        head,
-        volumes: vec![volume],
-        pool: &pool,
         catalog,
         progress,
+        head: set.head.clone(),
+        // Nothing is read any more.
+        asked: Asked::default(),
+        roots: Roots::default(),
+        walk: source::Options::default(),
+        intervals: Intervals::default(),
+        pool,
+        label: label.clone(),
+        here: set.clone(),
+        volumes: vec![volume],
     };
-    let index_head = writing.index_head(totals, &[], !whole);
+    let index_head = writing.index_head(totals, !whole);
     let (index_block, rows) = writing.index(ledger, index_head)?;
     let set = TapeSet {
         index_block: Some(index_block),

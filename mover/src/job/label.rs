@@ -8,6 +8,7 @@ use longhaul_format::mam;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::mounts::Mounts;
 use super::session::{Purpose, Session};
 use super::volume::{self, First};
 use super::{JobError, convert};
@@ -89,7 +90,7 @@ pub fn run(session: &mut Session, options: &Options) -> Result<Labelled, JobErro
 /// # Errors
 /// As [`run`], and those of [`Session::open`].
 pub fn in_drive(drive: &str, options: &Options) -> Result<Labelled, JobError> {
-    let mut session = Session::open(drive, None, Purpose::Write)?;
+    let mut session = Session::open(Mounts::drive(drive), Purpose::Write)?;
     let labelled = run(&mut session, options)?;
     session.release();
     Ok(labelled)

@@ -105,6 +105,17 @@ impl Ledger {
         }
     }
 
+    /// Takes note of a volume on which the set goes on; that is durable before
+    /// anything of it is written there.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub fn volume(&mut self, volume: &Volume) -> Result<(), JobError> {
+        self.journal
+            .volume(volume)
+            .map_err(|error| JobError::local("writing the journal", error))
+    }
+
     /// Takes the next entry.
     ///
     /// # Errors

@@ -19,8 +19,8 @@ const READY_WAIT: Duration = Duration::from_secs(140 * 60);
 pub struct Loaded {
     /// The drive, as it is opened by.
     pub drive: String,
-    /// What the library reads on the cartridge.
-    pub barcode: String,
+    /// What the library reads on the cartridge, if it was a library.
+    pub barcode: Option<String>,
 }
 
 /// A library that this process works with.
@@ -79,7 +79,7 @@ impl Library {
             Some(drive) => Some(self.named(inventory.drive(drive))?.clone()),
             None => None,
         };
-        let barcode = source.volume_tag.clone().unwrap_or_default();
+        let barcode = source.volume_tag.clone();
         if source.kind == ElementType::DataTransfer {
             if wanted.as_ref().is_none_or(|w| w.address == source.address) {
                 let drive = self.wait_ready(&source)?;
@@ -95,6 +95,30 @@ impl Library {
         self.changer.carry(from, destination.address)?;
         let drive = self.wait_ready(&destination)?;
         Ok(Loaded { drive, barcode })
+    }
+
+    /// Puts what is in the drive of this serial number, which has let it go, back
+    /// to a slot, and brings the volume of this name there instead; returns what
+    /// is read on its cartridge.
+    ///
+    /// # Errors
+    /// If there is no such drive or volume, or no free slot; the changer's.
+    pub fn exchange(&mut self, serial: &str, volume: &str) -> Result<Option<String>, JobError> {
+        let mut inventory = self.changer.inventory()?;
+        let drive = self.named(inventory.drive(serial))?.clone();
+        if drive.full {
+            let home = inventory
+                .home_of(&drive)
+                .ok_or_else(|| self.trouble(Trouble::Occupied("there is no free slot".into())))?;
+            inventory = self.changer.carry(drive.address, home)?;
+        }
+        let mut source = self.named(inventory.volume(volume))?.clone();
+        if source.kind == ElementType::DataTransfer {
+            inventory = self.unload(volume, None)?;
+            source = self.named(inventory.volume(volume))?.clone();
+        }
+        self.changer.carry(source.address, drive.address)?;
+        Ok(source.volume_tag)
     }
 
     /// Has a drive let its volume go, and brings the volume to a slot: to the

@@ -3,6 +3,7 @@
 //! | file | noun |
 //! | --- | --- |
 //! | `session` | a drive with our volume in it, from opening to release |
+//! | `mounts` | where volumes come from: drives, a library, a person |
 //! | `volume` | what lies on a volume: label, sets, its end |
 //! | `archive` | one archive through the pipeline to the drive |
 //! | `writing` | a set that is being written |
@@ -11,6 +12,9 @@
 //! | `drives` | which drives and changers there are |
 //! | `library` | a volume brought to a drive, and back to its slot |
 //! | `ledger` | journal and catalog rows of a set that is being written |
+//! | `begun` | the file in the middle of which a set broke off |
+//! | `proof` | whether the medium holds what a checkpoint says |
+//! | `reread` | where a set without a checkpoint goes on |
 //! | `survey` | what an archive without an index holds |
 //! | `adopt` | an index or a set taken into the catalog |
 //! | `convert` | the same facts in the words of source, index and catalog |
@@ -21,6 +25,7 @@ use std::path::PathBuf;
 pub mod adopt;
 mod archive;
 pub mod backup;
+mod begun;
 pub mod close;
 pub(crate) mod convert;
 pub mod drives;
@@ -28,6 +33,9 @@ mod error;
 pub mod label;
 mod ledger;
 pub mod library;
+pub mod mounts;
+mod proof;
+mod reread;
 pub mod restore;
 pub mod resume;
 pub mod scan;

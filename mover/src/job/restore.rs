@@ -18,7 +18,7 @@ use longhaul_format::member::{Kind, Member};
 
 use super::adopt::Chosen;
 use super::session::Session;
-use super::walkthrough::{self, Ended, Visitor};
+use super::walkthrough::{self, Ended, Part, Reel, Visitor};
 use super::{JobError, chain};
 use crate::progress::Progress;
 use crate::restore::{Begun, Error, NewFile, Options as TargetOptions, Outcome, Overwrite, Target};
@@ -157,7 +157,7 @@ type Rows<'a> = Box<dyn Iterator<Item = Result<Row, JobError>> + 'a>;
 /// The rows still to come, by their place in the archive.
 struct Wanted<'a> {
     rows: Peekable<Rows<'a>>,
-    first_block: u64,
+    parts: Vec<Part>,
     record_bytes: u64,
 }
 
@@ -165,16 +165,15 @@ impl<'a> Wanted<'a> {
     fn new(chosen: &Chosen, rows: Rows<'a>) -> Wanted<'a> {
         Wanted {
             rows: rows.peekable(),
-            first_block: chosen.first_block,
+            parts: chosen.parts.clone(),
             record_bytes: chosen.label.record_bytes,
         }
     }
 
     /// Where the next one begins.
     fn next_start(&mut self) -> Option<u64> {
-        let (first_block, record_bytes) = (self.first_block, self.record_bytes);
         match self.rows.peek()? {
-            Ok(row) => Some(start_of(row, first_block, record_bytes)),
+            Ok(row) => Some(start_of(row, &self.parts)),
             // Taken out by whoever asked, as soon as they look at it.
             Err(_) => Some(0),
         }
@@ -182,11 +181,8 @@ impl<'a> Wanted<'a> {
 }
 
 /// The stream offset at which a row's member begins.
-pub(super) fn start_of(row: &Row, first_block: u64, record_bytes: u64) -> u64 {
-    row.block
-        .saturating_sub(first_block)
-        .saturating_mul(record_bytes)
-        .saturating_add(row.offset)
+pub(super) fn start_of(row: &Row, parts: &[Part]) -> u64 {
+    Reel::offset_of(parts, row.volume, row.block, row.offset)
 }
 
 /// What the restore target says of a member. Its words begin with the member's
@@ -283,10 +279,8 @@ impl<'a> Restore<'a> {
             if let Some(Err(_)) = self.wanted.rows.peek() {
                 return self.wanted.rows.next().expect("peeked").map(|_| ());
             }
-            let first_block = chosen.first_block;
-            let progress = self.progress;
-            let ended =
-                walkthrough::walk(session.drive(), pool, first_block, from, self, progress)?;
+            let (progress, parts) = (self.progress, chosen.parts.clone());
+            let ended = Reel { session, parts }.walk(pool, from, self, progress)?;
             // A member in the middle of which it ended is what was lost.
             let cut_short = self.give_up_current(&ended);
             if let Some(error) = self.fatal.take() {
@@ -341,7 +335,7 @@ impl<'a> Restore<'a> {
                 ),
             }
         }
-        rows.sort_by_key(|row| (row.block, row.offset));
+        rows.sort_by_key(|row| (row.volume, row.block, row.offset));
         let rows: Vec<Result<Row, JobError>> = rows.into_iter().map(Ok).collect();
         self.wanted = Wanted::new(chosen, Box::new(rows.into_iter()));
         Ok(links)

@@ -35,6 +35,7 @@ pub fn run(
     for set in &found {
         match adopt::adopt(session, catalog, &label, set, progress) {
             Ok(record) => sets.push(record),
+            Err(JobError::NeedsVolume(what)) => log::warn!("{what}"),
             Err(JobError::Medium(what)) => failed.push(what),
             Err(JobError::Drive(error)) if is_medium(&error) => failed.push(error.to_string()),
             Err(error) => return Err(error),

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use longhaul_format::label::Label;
+use uuid::Uuid;
 
 use super::JobError;
+use super::mounts::{self, Mounts, Next};
 use super::volume::{self, Tail, TapeSet};
 use crate::drive::{Drive, Key};
 use crate::transport;
@@ -22,28 +24,37 @@ pub enum Purpose {
     Write,
 }
 
-/// A drive that this process holds, ready, with its reservation and modes.
+/// How often a person is asked for one volume.
+const ASKED_MAX: u32 = 100;
+
+/// A drive that this process holds, ready, with its reservation and modes, and
+/// where further volumes come from.
 pub struct Session {
     drive: Drive,
     /// What the library has read on the cartridge.
     barcode: Option<String>,
+    mounts: Mounts,
+    purpose: Purpose,
+    /// The volume in the drive, once its label was read.
+    volume: Option<Uuid>,
+    /// It was looked for by its identity, whatever volumes were named.
+    brought: bool,
+    /// Blocks that drives before this one have confirmed.
+    confirmed: u64,
 }
 
 impl Session {
-    /// Opens the drive, waits for its cartridge, reserves it and sets its modes.
-    /// `barcode` is what the library has read on the cartridge, where it was a
-    /// library that brought it.
+    /// Opens the drive with the first volume, waits for its cartridge, reserves
+    /// it and sets its modes.
     ///
     /// # Errors
     /// If the drive's name names nothing, somebody else holds it, it has no
     /// usable cartridge, or the cartridge is write-protected and is to be
     /// written.
-    pub fn open(
-        name: &str,
-        barcode: Option<String>,
-        purpose: Purpose,
-    ) -> Result<Session, JobError> {
-        Session::on(Drive::open(transport::open(name)?)?, barcode, purpose)
+    pub fn open(mounts: Mounts, purpose: Purpose) -> Result<Session, JobError> {
+        let first = mounts.first()?;
+        let drive = Drive::open(transport::open(&first.drive)?)?;
+        Session::begin(drive, first.barcode, mounts, purpose)
     }
 
     /// The same, for writing; the drive is first taken from the holder of the
@@ -51,36 +62,146 @@ impl Session {
     ///
     /// # Errors
     /// As [`open`](Session::open).
-    pub fn take_over(name: &str, barcode: Option<String>, old: Key) -> Result<Session, JobError> {
-        let mut drive = Drive::open(transport::open(name)?)?;
+    pub fn take_over(mounts: Mounts, old: Key) -> Result<Session, JobError> {
+        let first = mounts.first()?;
+        let mut drive = Drive::open(transport::open(&first.drive)?)?;
         drive.take_over(old, Key::random())?;
-        Session::on(drive, barcode, Purpose::Write)
+        Session::begin(drive, first.barcode, mounts, Purpose::Write)
     }
 
-    /// The same with a drive that is open already.
+    /// The same with a drive that is open already, and its volume alone.
     ///
     /// # Errors
     /// As [`open`](Session::open).
-    pub fn on(
-        mut drive: Drive,
+    pub fn on(drive: Drive, purpose: Purpose) -> Result<Session, JobError> {
+        Session::begin(drive, None, Mounts::default(), purpose)
+    }
+
+    fn begin(
+        drive: Drive,
         barcode: Option<String>,
+        mounts: Mounts,
         purpose: Purpose,
     ) -> Result<Session, JobError> {
-        drive.ready(READY_WAIT)?;
-        if drive.key().is_none() {
-            drive.reserve(Key::random())?;
+        let mut session = Session {
+            drive,
+            barcode,
+            mounts,
+            purpose,
+            volume: None,
+            brought: false,
+            confirmed: 0,
+        };
+        session.start()?;
+        Ok(session)
+    }
+
+    /// Makes the drive ours, with the cartridge that is in it now.
+    fn start(&mut self) -> Result<(), JobError> {
+        self.volume = None;
+        self.drive.ready(READY_WAIT)?;
+        if self.drive.key().is_none() {
+            self.drive.reserve(Key::random())?;
         }
-        let mut session = Session { drive, barcode };
         // From here on, dropping the session puts back what others could not
         // live with.
-        session.drive.prepare()?;
-        if purpose == Purpose::Write && session.drive.write_protected()? {
+        self.drive.prepare()?;
+        if self.purpose == Purpose::Write && self.drive.write_protected()? {
             return Err(JobError::Refused(format!(
                 "{}: the cartridge is write-protected; nothing was written",
-                session.drive.label()
+                self.drive.label()
             )));
         }
-        Ok(session)
+        Ok(())
+    }
+
+    /// Goes over to the next volume that the job was given: it is in the drive
+    /// then, and that is ready. The one before is let go.
+    ///
+    /// # Errors
+    /// [`JobError::NeedsVolume`] if there is no other; the library's, the
+    /// drive's.
+    pub fn next_volume(&mut self) -> Result<(), JobError> {
+        self.brought = false;
+        match self.mounts.advance() {
+            Some(next) => self.mount(next),
+            None => Err(JobError::NeedsVolume("another volume is needed".into())),
+        }
+    }
+
+    /// Whether there is another volume, or somebody to ask for one.
+    pub fn has_next(&self) -> bool {
+        self.mounts.clone().advance().is_some()
+    }
+
+    /// Brings a volume to the drive, or goes over to the drive that holds it.
+    ///
+    /// # Errors
+    /// [`JobError::NeedsVolume`] if it is not to be had; the library's, the
+    /// drive's.
+    pub fn bring(&mut self, name: &str, volume: Uuid) -> Result<(), JobError> {
+        if self.volume == Some(volume) {
+            return Ok(());
+        }
+        let mut refusals = String::new();
+        for candidate in self.mounts.candidates(name) {
+            let asked = matches!(candidate, Next::Person(_));
+            for _ in 0..if asked { ASKED_MAX } else { 1 } {
+                let mounted = self.mount(candidate.clone());
+                let found = mounted.and_then(|()| volume::read_label(&mut self.drive));
+                match found {
+                    Ok(label) if label.uuid == volume => {
+                        (self.volume, self.brought) = (Some(volume), true);
+                        return Ok(());
+                    }
+                    Ok(label) => {
+                        let what = format!("; {} holds volume {}", self.drive.label(), label.name);
+                        refusals.push_str(&what);
+                    }
+                    Err(error @ JobError::NeedsVolume(_)) => return Err(error),
+                    Err(error) => refusals.push_str(&format!("; {error}")),
+                }
+            }
+        }
+        Err(JobError::NeedsVolume(format!(
+            "volume {name} is needed{refusals}"
+        )))
+    }
+
+    fn mount(&mut self, next: Next) -> Result<(), JobError> {
+        match next {
+            Next::Drive(number) => {
+                self.mounts.used = number;
+                let name = self.mounts.drives.get(number).map_or("", String::as_str);
+                let drive = Drive::open(transport::open(name)?)?;
+                self.confirmed += self.drive.confirmed_blocks().unwrap_or(0);
+                let mut before = std::mem::replace(&mut self.drive, drive);
+                if let Err(error) = before.finish() {
+                    log::warn!("letting the drive go: {error}");
+                }
+                self.barcode = None;
+            }
+            Next::Library(volume) => {
+                self.drive.unload()?;
+                let mut library = self.mounts.library()?;
+                self.barcode = library.exchange(&self.drive.identity().serial, &volume)?;
+            }
+            Next::Person(volume) => {
+                self.drive.unload()?;
+                if !mounts::ask(self.drive.label(), volume.as_deref()) {
+                    return Err(JobError::NeedsVolume("another volume is needed".into()));
+                }
+            }
+        }
+        self.start()
+    }
+
+    /// Blocks read that were what the drives' checksums say; `None` if the
+    /// drive gives none.
+    pub fn confirmed_blocks(&self) -> Option<u64> {
+        self.drive
+            .confirmed_blocks()
+            .map(|blocks| blocks + self.confirmed)
     }
 
     /// The drive.
@@ -95,6 +216,16 @@ impl Session {
     /// mismatched volume.
     pub fn label(&mut self) -> Result<Label, JobError> {
         let label = volume::read_label(&mut self.drive)?;
+        if let Some(expected) = self.mounts.expected().filter(|_| !self.brought)
+            && expected != label.name.as_str()
+            && Some(expected) != label.barcode().as_deref()
+        {
+            return Err(JobError::Refused(format!(
+                "{}: holds volume {}, and volume {expected} was asked for; nothing was written",
+                self.drive.label(),
+                label.name
+            )));
+        }
         if let Some(barcode) = &self.barcode
             && !barcode.starts_with(label.name.as_str())
         {
@@ -104,6 +235,7 @@ impl Session {
                 label.name
             )));
         }
+        self.volume = Some(label.uuid);
         Ok(label)
     }
 

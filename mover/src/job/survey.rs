@@ -11,7 +11,7 @@ use longhaul_format::ustar::BLOCK;
 use super::JobError;
 use super::session::Session;
 use super::volume::TapeSet;
-use super::walkthrough::{self, Ended, Visitor};
+use super::walkthrough::{self, Ended, Reel, Visitor};
 use crate::checkpoint::Whole;
 use crate::pipeline::entry::{Extent, Totals, index_entry};
 use crate::progress::Progress;
@@ -38,12 +38,7 @@ where
     /// A survey that hands each entry to `each`.
     pub fn new(label: &Label, set: &TapeSet, each: F) -> Survey<F> {
         Survey {
-            extent: Extent {
-                volume: 1,
-                block: set.first_block,
-                offset: 0,
-                record_bytes: label.record_bytes,
-            },
+            extent: set.extent(label.record_bytes),
             each,
             current: None,
             totals: Totals::default(),
@@ -52,7 +47,8 @@ where
         }
     }
 
-    /// Reads the archive, to its end or to where it breaks off.
+    /// Reads what of the archive is on this volume, to its end or to where it
+    /// breaks off.
     ///
     /// # Errors
     /// The drive's, and what `each` answers.
@@ -60,11 +56,11 @@ where
         &mut self,
         session: &mut Session,
         label: &Label,
-        set: &TapeSet,
         progress: &Progress,
     ) -> Result<Ended, JobError> {
         let pool = walkthrough::pool(label)?;
-        let ended = walkthrough::walk(session.drive(), &pool, set.first_block, 0, self, progress)?;
+        let from = self.extent.offset;
+        let ended = Reel::here(session, self.extent).walk(&pool, from, self, progress)?;
         match (self.error.take(), ended) {
             (Some(error), _) => Err(error),
             (None, Ended::Stopped) => Err(JobError::Unfinished("interrupted".into())),

@@ -11,7 +11,7 @@ use super::JobError;
 use super::adopt::Chosen;
 use super::restore::start_of;
 use super::session::Session;
-use super::walkthrough::{self, Ended, Visitor};
+use super::walkthrough::{self, Ended, Part, Reel, Visitor};
 use crate::progress::Progress;
 use crate::source::Problem;
 
@@ -45,20 +45,19 @@ pub fn run(
     let pool = walkthrough::pool(&chosen.label)?;
     let mut verify = Verify {
         rows: chosen.file.iter().peekable(),
-        first_block: chosen.first_block,
-        record_bytes: chosen.label.record_bytes,
+        parts: chosen.parts.clone(),
         current: None,
         hasher: Hasher::new(),
         done: Verified::default(),
         error: None,
         progress,
     };
-    let confirmed_before = session.drive().confirmed_blocks().unwrap_or(0);
+    let confirmed_before = session.confirmed_blocks().unwrap_or(0);
+    let parts = chosen.parts.clone();
+    let mut reel = Reel { session, parts };
     let mut from = 0;
     loop {
-        let drive = session.drive();
-        let first_block = chosen.first_block;
-        let ended = walkthrough::walk(drive, &pool, first_block, from, &mut verify, progress)?;
+        let ended = reel.walk(&pool, from, &mut verify, progress)?;
         if let Some(error) = verify.error {
             return Err(error);
         }
@@ -81,13 +80,13 @@ pub fn run(
         let Some(row) = lost else { break };
         verify.problem(&row.path, &what);
         from = match verify.rows.peek() {
-            Some(Ok(row)) => start_of(row, verify.first_block, verify.record_bytes),
+            Some(Ok(row)) => start_of(row, &verify.parts),
             Some(Err(_)) => 0,
             None => break,
         };
     }
-    verify.done.confirmed = session
-        .drive()
+    verify.done.confirmed = reel
+        .session
         .confirmed_blocks()
         .map(|confirmed| confirmed - confirmed_before);
     Ok(verify.done)
@@ -95,8 +94,7 @@ pub fn run(
 
 struct Verify<'a> {
     rows: Peekable<Rows<'a>>,
-    first_block: u64,
-    record_bytes: u64,
+    parts: Vec<Part>,
     current: Option<Row>,
     hasher: Hasher,
     done: Verified,
@@ -116,7 +114,7 @@ impl Visitor for Verify<'_> {
         self.hasher.reset();
         loop {
             let start = match self.rows.peek() {
-                Some(Ok(row)) => start_of(row, self.first_block, self.record_bytes),
+                Some(Ok(row)) => start_of(row, &self.parts),
                 Some(Err(_)) => 0,
                 // Members that no row is left for; the index ends earlier.
                 None => return ControlFlow::Continue(()),

@@ -8,12 +8,15 @@ use std::fmt;
 
 use longhaul_ffi::buffer::Buffer;
 use longhaul_format::archive::{Event, Parser, RECORD_BYTES_MAX, SetHead, SetKind};
-use longhaul_format::label::{LABEL_RECORDS, Label, LabelError};
+use longhaul_format::index::Volume;
+use longhaul_format::label::{LABEL_RECORDS, Label, LabelError, VolumeName};
 use longhaul_format::mam;
+use uuid::Uuid;
 
 use super::JobError;
 use super::walkthrough::is_medium;
 use crate::drive::{Drive, Position, Problem, Read, SpaceStop};
+use crate::pipeline::entry::Extent;
 
 /// Most bytes of a block that are looked at to tell what a tape holds.
 const BLOCK_BYTES: usize = RECORD_BYTES_MAX as usize;
@@ -45,6 +48,27 @@ pub enum Tail {
     },
     /// A set without an end.
     Unfinished(TapeSet),
+}
+
+impl TapeSet {
+    /// Where its archive lies on this volume.
+    pub fn extent(&self, record_bytes: u64) -> Extent {
+        Extent::of(
+            &self.volume_of(&self.head.volume, self.head.volume_uuid),
+            record_bytes,
+        )
+    }
+
+    /// The volume as one of the set's.
+    pub fn volume_of(&self, name: &VolumeName, uuid: Uuid) -> Volume {
+        Volume {
+            sequence: self.head.part,
+            name: name.clone(),
+            uuid,
+            block: self.first_block,
+            stream_offset: self.head.offset,
+        }
+    }
 }
 
 impl fmt::Display for TapeSet {
@@ -189,6 +213,12 @@ pub fn barcode(drive: &mut Drive) -> Result<Option<String>, JobError> {
         .filter(|text| !text.is_empty()))
 }
 
+/// The tape file of a volume's set number `number`, from 1: each set but the
+/// last takes two.
+pub fn tape_file(number: u32) -> u64 {
+    (u64::from(number) * 2).saturating_sub(1)
+}
+
 /// What stands at the end of the volume, whose label was just read. If the next
 /// set may begin, the drive then stands at the end of data.
 ///
@@ -243,9 +273,7 @@ fn unfinished(
     index_block: Option<u64>,
 ) -> Result<Tail, JobError> {
     let position = drive.locate(first_block)?;
-    let tape_file = position
-        .file
-        .unwrap_or_else(|| u64::from(head.sequence) * 2 - 1);
+    let tape_file = position.file.unwrap_or_else(|| tape_file(head.sequence));
     Ok(Tail::Unfinished(TapeSet {
         head,
         tape_file,

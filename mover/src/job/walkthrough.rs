@@ -1,4 +1,4 @@
-//! One archive from the drive through the parser.
+//! One archive from the drive through the parser, over all its volumes.
 
 use std::ops::ControlFlow;
 
@@ -6,8 +6,12 @@ use longhaul_ffi::buffer::{ALIGNMENT, Pool};
 use longhaul_format::archive::{ArchiveError, Event, ParsedMember, Parser};
 use longhaul_format::label::Label;
 
+use uuid::Uuid;
+
 use super::JobError;
+use super::session::Session;
 use crate::drive::{Drive, DriveError, Problem};
+use crate::pipeline::entry::Extent;
 use crate::pipeline::read::{self, AHEAD, End};
 use crate::progress::Progress;
 
@@ -57,7 +61,7 @@ impl Ended {
 /// Room behind each record, for the drive's protection bytes.
 const TAIL_BYTES: usize = ALIGNMENT;
 
-/// A pool for reading the records of a volume, for [`walk`].
+/// A pool for reading the records of a volume, for [`Reel::walk`].
 ///
 /// # Errors
 /// If there is no memory.
@@ -67,29 +71,118 @@ pub fn pool(label: &Label) -> Result<Pool, JobError> {
         .map_err(|error| JobError::local("memory for the records", error))
 }
 
-/// Goes to the block in which the stream offset `from` lies, of the archive that
-/// begins in `first_block`, and reads on from there. A member must begin at
-/// `from`.
-///
-/// # Errors
-/// The drive's.
-pub fn walk(
+/// A set's archive, on all its volumes.
+pub struct Reel<'a> {
+    /// The drive with one of the volumes in it.
+    pub session: &'a mut Session,
+    /// The set's volumes in order, with what of the archive lies on them.
+    pub parts: Vec<Part>,
+}
+
+/// What of an archive lies on one volume.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// Where.
+    pub extent: Extent,
+    /// The volume; `None` if it is the one in the drive whatever it is.
+    pub volume: Option<(String, Uuid)>,
+}
+
+impl<'a> Reel<'a> {
+    /// An archive that lies, as far as it goes, on the volume in the drive.
+    pub fn here(session: &'a mut Session, extent: Extent) -> Reel<'a> {
+        let volume = None;
+        let parts = vec![Part { extent, volume }];
+        Reel { session, parts }
+    }
+
+    /// The stream offset at which a member begins, by its place on tape.
+    pub fn offset_of(parts: &[Part], volume: u32, block: u64, offset: u64) -> u64 {
+        let part = parts.iter().find(|part| part.extent.volume == volume);
+        part.map_or(0, |part| {
+            let extent = &part.extent;
+            block
+                .saturating_sub(extent.block)
+                .saturating_mul(extent.record_bytes)
+                .saturating_add(offset)
+                .saturating_add(extent.offset)
+        })
+    }
+
+    /// The part in which the stream offset lies: its number, from 0.
+    fn part_of(&self, at: u64) -> usize {
+        let behind = self.parts.partition_point(|part| part.extent.offset <= at);
+        behind.saturating_sub(1)
+    }
+
+    /// Has the drive stand at the record in which the stream offset lies; tells
+    /// where in the record that is.
+    fn go_to(&mut self, part: usize, at: u64) -> Result<usize, JobError> {
+        let Some(Part { extent, volume }) = self.parts.get(part) else {
+            return Err(JobError::Medium("a set without a volume".into()));
+        };
+        if let Some((name, uuid)) = volume {
+            self.session.bring(name, *uuid)?;
+        }
+        let (block, skip) = extent.locate(at);
+        self.session.drive().locate(block)?;
+        Ok(usize::try_from(skip).expect("below a record's length"))
+    }
+
+    /// Reads on from the stream offset `from`, over all volumes. A member must
+    /// begin there.
+    ///
+    /// # Errors
+    /// The drive's; [`JobError::NeedsVolume`] if one of the volumes is not to be
+    /// had.
+    pub fn walk(
+        &mut self,
+        pool: &Pool,
+        from: u64,
+        visitor: &mut dyn Visitor,
+        progress: &Progress,
+    ) -> Result<Ended, JobError> {
+        let mut parser = Parser::at(from);
+        let mut part = self.part_of(from);
+        let mut skip = self.go_to(part, from)?;
+        loop {
+            let end = self.parts.get(part + 1).map(|next| next.extent.offset);
+            let drive = self.session.drive();
+            let ended = walk_part(drive, pool, (&mut parser, skip), end, visitor, progress)?;
+            match ended {
+                Ended::Cut if end == Some(parser.position()) => {
+                    part += 1;
+                    skip = self.go_to(part, parser.position())?;
+                }
+                ended => return Ok(ended),
+            }
+        }
+    }
+}
+
+/// Reads what lies on one volume from where the drive stands, without the first
+/// `skip` bytes, up to the stream offset `end`.
+fn walk_part(
     drive: &mut Drive,
     pool: &Pool,
-    first_block: u64,
-    from: u64,
+    (parser, mut skip): (&mut Parser, usize),
+    end: Option<u64>,
     visitor: &mut dyn Visitor,
     progress: &Progress,
 ) -> Result<Ended, JobError> {
     let block_bytes = pool.buffer_bytes() - TAIL_BYTES;
-    let record_bytes = block_bytes as u64;
-    drive.locate(first_block + from / record_bytes)?;
-    let mut skip = usize::try_from(from % record_bytes).expect("below a record's length");
-    let mut parser = Parser::at(from);
+    if end == Some(parser.position()) {
+        return Ok(Ended::Cut);
+    }
     let mut ended = None;
     let result = read::blocks(drive, pool, block_bytes, progress, |record| {
         let record = record.get(std::mem::take(&mut skip)..).unwrap_or_default();
-        match parse(&mut parser, record, visitor) {
+        match parse(parser, record, visitor) {
+            // What may lie behind the cut belongs to nothing.
+            Ok(None) if end == Some(parser.position()) => {
+                ended = Some(Ended::Cut);
+                ControlFlow::Break(())
+            }
             Ok(None) => ControlFlow::Continue(()),
             Ok(Some(end)) => {
                 ended = Some(end);

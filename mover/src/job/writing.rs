@@ -1,46 +1,52 @@
 //! A set that is being written, by a backup or by who goes on with one.
 
-use std::path::PathBuf;
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use longhaul_catalog::Catalog;
-use longhaul_ffi::buffer::{ALIGNMENT, Pool};
-use longhaul_format::archive::{Layout, SetHead, SetKind};
+use longhaul_ffi::buffer::{ALIGNMENT, Buffer, Pool};
+use longhaul_format::archive::{Layout, SetHead, SetKind, continuation};
 use longhaul_format::index::{Head, INDEX_NAME, INDEX_VERSION, README_NAME, Volume, readme};
 use longhaul_format::label::Label;
 use uuid::Uuid;
 
 use super::archive::{self, Kept, Plan};
-use super::ledger::{Ledger, Note, Rows};
+use super::begun::{self, Begun};
+use super::ledger::{self, Ledger, Note, Rows};
 use super::session::Session;
-use super::volume::TapeSet;
-use super::{JobError, convert};
-use crate::checkpoint::Cursor;
+use super::volume::{TapeSet, tape_file};
+use super::{JobError, adopt, backup, convert, proof};
 use crate::checkpoint::journal::{self, Asked};
+use crate::checkpoint::recovered::Recovered;
 use crate::checkpoint::tracker::{Intervals, Tracker};
+use crate::checkpoint::{Checkpoint, Cursor};
+use crate::drive::{self, DriveError, Loss};
 use crate::pipeline::assemble::Start;
 use crate::pipeline::entry::{Extent, Totals};
 use crate::pipeline::links::Links;
 use crate::pipeline::write::AtEarlyWarning;
 use crate::progress::Progress;
-use crate::source::{Found, Problem};
+use crate::source::{self, Found, Problem, Roots, Source};
 
 /// A set that is done.
 #[derive(Debug)]
 pub struct Done {
     /// Its identity.
     pub set: Uuid,
-    /// Its number on the volume.
+    /// Its number on the volume on which it begins.
     pub number: u32,
-    /// The volume's name.
+    /// The name of the volume on which it begins.
     pub volume: String,
+    /// The names of all its volumes, in order.
+    pub volumes: Vec<String>,
     /// What it holds.
     pub totals: Totals,
     /// Bytes on the tape: archive and index.
     pub tape_bytes: u64,
-    /// The block in which it begins.
+    /// The block in which it begins on its last volume.
     pub first_block: u64,
-    /// Where the tape stands now.
+    /// Where that tape stands now.
     pub end_block: u64,
     /// How long it took.
     pub elapsed: Duration,
@@ -109,68 +115,173 @@ fn host() -> String {
     names.nodename().to_string_lossy().into_owned()
 }
 
-/// A set that is being written.
+/// A set that is being written, on as many volumes as it takes.
 pub(super) struct Writing<'a> {
     pub session: &'a mut Session,
-    pub label: &'a Label,
-    pub head: SetHead,
-    /// The last one is in the drive.
-    pub volumes: Vec<Volume>,
-    pub pool: &'a Pool,
     pub catalog: &'a Catalog,
-    pub progress: &'a Progress,
+    pub progress: &'a Arc<Progress>,
+    /// As it stands on the volume on which it begins.
+    pub head: SetHead,
+    /// What it is of.
+    pub asked: Asked,
+    pub roots: Roots,
+    pub walk: source::Options,
+    pub intervals: Intervals,
+    pub pool: Pool,
+    /// The volume in the drive, and the set as it lies there.
+    pub label: Label,
+    pub here: TapeSet,
+    /// Its volumes; the last one is in the drive.
+    pub volumes: Vec<Volume>,
+}
+
+/// From where a set is written on, on one volume.
+pub(super) struct Leg {
+    pub start: Start,
+    pub cursor: Cursor,
+    pub ledger: Ledger,
+    /// What the source gave while it was asked where to go on.
+    pub first: Vec<Found>,
+    pub source: Source,
+}
+
+/// How the writing of an archive on one volume ended.
+enum Flow {
+    /// The archive came to its end; where it could last be cut.
+    Whole(Option<Checkpoint>),
+    /// The volume is full: the part on it ends at this checkpoint, and so does
+    /// the tape file.
+    Full(Checkpoint),
+    /// The cartridge, or the drive, fails.
+    Failing(DriveError),
 }
 
 impl Writing<'_> {
-    /// Writes the set's archive from where the drive stands, which is the block
-    /// in which `start` lies.
+    /// Writes the set to its end, and enters it.
     ///
     /// # Errors
     /// Whatever ends it. What the medium holds then is in the journal as far as
     /// the drive could still be asked.
-    pub fn archive(
+    pub fn run(&mut self, mut leg: Leg, problems: &mut Vec<Problem>) -> Result<Done, JobError> {
+        loop {
+            let (ledger, flow) = self.archive(leg, problems)?;
+            let ended = match flow {
+                Flow::Full(ended) => {
+                    drop(ledger);
+                    ended
+                }
+                Flow::Failing(error) => {
+                    drop(ledger);
+                    self.end_failing(error)?
+                }
+                Flow::Whole(last) => match self.finish(ledger) {
+                    Err(JobError::Drive(error)) if is_full(&error) => match last {
+                        Some(last) => self.cut_again(last)?,
+                        None => return Err(self.unfinished(JobError::Drive(error))),
+                    },
+                    done => {
+                        only_once(problems);
+                        return done;
+                    }
+                },
+            };
+            self.session.next_volume().map_err(|error| {
+                let error = match error {
+                    JobError::NeedsVolume(what) => {
+                        JobError::NeedsVolume(format!("volume {} is full; {what}", self.label.name))
+                    }
+                    error => error,
+                };
+                self.unfinished(error)
+            })?;
+            leg = self.go_over(ended.cursor)?;
+        }
+    }
+
+    /// Writes the set's archive from where it goes on, on this volume.
+    fn archive(
         &mut self,
-        start: Start,
-        from: &Cursor,
-        intervals: Intervals,
-        found: impl Iterator<Item = Found>,
-        ledger: &mut Ledger,
+        leg: Leg,
         problems: &mut Vec<Problem>,
-    ) -> Result<(), JobError> {
+    ) -> Result<(Ledger, Flow), JobError> {
+        let Leg {
+            start,
+            cursor,
+            mut ledger,
+            first,
+            source,
+        } = leg;
         let part = self.volumes.last().map_or(1, |volume| volume.sequence);
         let (block, _) = start.extent.locate(start.at);
-        let mut tracker = Tracker::new(intervals, part, block);
+        let mut tracker = Tracker::new(self.intervals, part, block);
+        let begins_here = start.at == start.extent.offset;
         let plan = Plan {
             head: (start.at == 0).then_some(&self.head),
             start,
-            from,
+            from: &cursor,
             at_early_warning: AtEarlyWarning::Stop,
             kept: Some(Kept {
-                ledger,
+                ledger: &mut ledger,
                 tracker: &mut tracker,
             }),
         };
         let drive = self.session.drive();
-        let result = archive::write(drive, self.pool, plan, found, self.progress, problems);
-        let unfinished = format!(
+        let found = first.into_iter().chain(source);
+        let result = archive::write(drive, &self.pool, plan, found, self.progress, problems);
+        // Where the archive could be cut, at the least.
+        let at_start = (!begins_here).then(|| Checkpoint {
+            taken_ms: 0,
+            volume: part,
+            block,
+            records: Vec::new(),
+            cursor,
+            ended: false,
+        });
+        let flow = match result {
+            Ok(()) => {
+                // Accepted is enough: if the volume ends, it is synchronised.
+                tracker.on_medium(u64::MAX);
+                Flow::Whole(tracker.newest().cloned().or(at_start))
+            }
+            Err(JobError::NeedsVolume(what)) => {
+                self.make_safe(&mut tracker, &mut ledger)?;
+                match tracker.newest().cloned().or(at_start) {
+                    Some(newest) => Flow::Full(self.end_volume(&newest, &mut ledger)?),
+                    None => return Err(self.unfinished(JobError::NeedsVolume(what))),
+                }
+            }
+            Err(JobError::Drive(error)) if is_full(&error) => {
+                self.make_safe(&mut tracker, &mut ledger)?;
+                match tracker.newest().cloned().or(at_start) {
+                    Some(newest) => Flow::Full(self.end_volume(&newest, &mut ledger)?),
+                    None => return Err(self.unfinished(JobError::Drive(error))),
+                }
+            }
+            Err(JobError::Drive(error)) => Flow::Failing(error),
+            Err(JobError::Unfinished(what)) => {
+                self.make_safe(&mut tracker, &mut ledger)?;
+                return Err(self.unfinished(JobError::Unfinished(what)));
+            }
+            Err(other) => return Err(other),
+        };
+        Ok((ledger, flow))
+    }
+
+    /// Says that the set can be gone on with.
+    fn unfinished(&self, error: JobError) -> JobError {
+        let what = format!(
             "set {} of volume {} is unfinished; go on with `lh-mover resume`, or end it with \
              `lh-mover close`",
             self.head.sequence, self.head.volume
         );
-        match result {
-            Err(JobError::Unfinished(what)) => {
-                self.make_safe(&mut tracker, ledger)?;
-                Err(JobError::Unfinished(format!("{what}; {unfinished}")))
+        match error {
+            JobError::Unfinished(why) => JobError::Unfinished(format!("{why}; {what}")),
+            JobError::NeedsVolume(why) => JobError::NeedsVolume(format!("{why}; {what}")),
+            JobError::Refused(why) => JobError::Refused(format!("{why}; {what}")),
+            other => {
+                log::warn!("{what}");
+                other
             }
-            Err(JobError::NeedsVolume(what)) => {
-                self.make_safe(&mut tracker, ledger)?;
-                Err(JobError::NeedsVolume(format!("{what}; {unfinished}")))
-            }
-            Err(JobError::Drive(error)) => {
-                log::warn!("{unfinished}");
-                Err(JobError::Drive(error))
-            }
-            other => other,
         }
     }
 
@@ -178,27 +289,256 @@ impl Writing<'_> {
     fn make_safe(&mut self, tracker: &mut Tracker, ledger: &mut Ledger) -> Result<(), JobError> {
         self.session.drive().synchronize()?;
         let block = self.session.drive().position()?.block;
-        let Some(checkpoint) = tracker.on_medium(block) else {
-            return Ok(());
+        match tracker.on_medium(block) {
+            Some(checkpoint) => note(ledger, checkpoint),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the set's part on this volume at a checkpoint that the medium holds:
+    /// what lies behind it is written again on the next.
+    fn end_volume(&mut self, at: &Checkpoint, ledger: &mut Ledger) -> Result<Checkpoint, JobError> {
+        let drive = self.session.drive();
+        if drive.position()?.block != at.block {
+            drive.locate(at.block)?;
+        }
+        drive.write_filemarks(1, false)?;
+        let ended = Checkpoint {
+            ended: true,
+            ..at.clone()
         };
-        ledger
-            .note(Note::Checkpoint(Box::new(checkpoint)))
-            .map_err(|error| JobError::local("writing the journal", error))
+        note(ledger, ended.clone())?;
+        log::info!(
+            "volume {} is full: the set goes on on another at byte {} of its archive",
+            self.label.name,
+            ended.cursor.offset
+        );
+        Ok(ended)
+    }
+
+    /// The same where the archive had come to its end, but its index finds no
+    /// room: the archive's own end goes to the next volume with it.
+    fn cut_again(&mut self, at: Checkpoint) -> Result<Checkpoint, JobError> {
+        let upto = (at.volume, at.cursor.entries);
+        let mut ledger = self.reopened(upto, |kept| kept.block <= at.block)?;
+        self.end_volume(&at, &mut ledger)
+    }
+
+    /// The same where the cartridge or the drive fails: if there is another
+    /// volume, the part on this one ends at the newest checkpoint that it is
+    /// found to hold.
+    fn end_failing(&mut self, error: DriveError) -> Result<Checkpoint, JobError> {
+        let part = self.volumes.last().map_or(1, |volume| volume.sequence);
+        let anew = |writing: &mut Self| {
+            if !writing.session.has_next() || !is_write_error(&error) {
+                return Ok(None);
+            }
+            writing.session.drive().begin_anew()?;
+            let path = journal::path_of(writing.catalog.dir(), writing.head.set);
+            let recovered = Recovered::read(&path)?;
+            let here = recovered
+                .checkpoints
+                .iter()
+                .filter(|kept| kept.volume == part);
+            let here: VecDeque<Checkpoint> = here.cloned().collect();
+            drop(recovered);
+            proof::newest(writing.session, &writing.label, &here)
+        };
+        let Some(at) = anew(self)? else {
+            return Err(self.unfinished(JobError::Drive(error)));
+        };
+        log::warn!(
+            "{error}; the set goes on on another volume; retire volume {}, or clean the drive",
+            self.label.name
+        );
+        let upto = (part, at.cursor.entries);
+        let mut ledger =
+            self.reopened(upto, |kept| kept.volume < part || kept.block <= at.block)?;
+        match self.end_volume(&at, &mut ledger) {
+            Err(JobError::Drive(error)) => {
+                // What counts is where the journal and the index say that it ends.
+                log::warn!(
+                    "{error}; the set's part on volume {} has no end",
+                    self.label.name
+                );
+                let ended = Checkpoint { ended: true, ..at };
+                note(&mut ledger, ended.clone())?;
+                Ok(ended)
+            }
+            ended => ended,
+        }
+    }
+
+    fn reopened(
+        &mut self,
+        upto: (u32, u64),
+        keep: impl Fn(&Checkpoint) -> bool,
+    ) -> Result<Ledger, JobError> {
+        let path = journal::path_of(self.catalog.dir(), self.head.set);
+        let recovered = Recovered::read(&path)?;
+        let head = journal_head(self.session, &self.head, &self.label, &self.asked);
+        Ledger::resumed(self.catalog, recovered, &head, upto, keep, |_| {})
+    }
+
+    /// Takes the volume in the drive as the set's next one.
+    pub fn go_over(&mut self, cursor: Cursor) -> Result<Leg, JobError> {
+        let taken = self.take_volume(&cursor);
+        let volume = taken.map_err(|error| self.unfinished(error))?;
+        let path = journal::path_of(self.catalog.dir(), self.head.set);
+        let recovered = Recovered::read(&path)?;
+        self.volumes.push(volume);
+        // What is wrong with what is stored already was said.
+        let (leg, _) = self.lead_on(recovered, cursor, self.volumes.len() - 1, &mut Vec::new())?;
+        Ok(leg)
+    }
+
+    /// Looks whether the volume in the drive can be the set's next one.
+    fn take_volume(&mut self, cursor: &Cursor) -> Result<Volume, JobError> {
+        let label = self.session.label()?;
+        let refuse = |what: String| {
+            Err(JobError::Refused(format!(
+                "volume {} {what}; nothing was written to it; take another volume",
+                label.name
+            )))
+        };
+        if self.volumes.iter().any(|volume| volume.uuid == label.uuid) {
+            return refuse("is one of the set's already".into());
+        }
+        if label.record_bytes != self.label.record_bytes {
+            return refuse(format!(
+                "has records of {} bytes, and the set of {}",
+                label.record_bytes, self.label.record_bytes
+            ));
+        }
+        let (number, end) = backup::appendable(self.session, &label)?;
+        adopt::volume(self.catalog, &label)?;
+        let on_it = SetHead {
+            sequence: number,
+            part: self.volumes.len() as u32 + 1,
+            offset: cursor.offset,
+            ..self.head.clone()
+        };
+        self.here = TapeSet {
+            tape_file: end.file.unwrap_or_else(|| tape_file(number)),
+            first_block: end.block,
+            index_block: None,
+            finished: false,
+            head: on_it,
+        };
+        let volume = self.here.volume_of(&label.name, label.uuid);
+        self.label = label;
+        Ok(volume)
+    }
+
+    /// From where the set goes on at `cursor`, on the last of its volumes, which
+    /// is in the drive; of the volumes in the journal the first `volumes` are
+    /// kept. What is known of the set behind that point is durably forgotten.
+    /// Also tells what became of the file at the cursor.
+    pub fn lead_on(
+        &mut self,
+        recovered: Recovered,
+        cursor: Cursor,
+        volumes: usize,
+        problems: &mut Vec<Problem>,
+    ) -> Result<(Leg, Option<String>), JobError> {
+        let Some(volume) = self.volumes.last().cloned() else {
+            return Err(JobError::Medium("a set without a volume".into()));
+        };
+        let extent = Extent::of(&volume, self.label.record_bytes);
+        let begun = self.begun(cursor, &extent)?;
+        let (block, _) = extent.locate(begun.cursor.offset);
+        let keep = |kept: &Checkpoint| kept.volume < volume.sequence || kept.block <= block;
+        let mut links = Links::default();
+        let head = journal_head(self.session, &self.head, &self.label, &self.asked);
+        let known = volumes.try_into().unwrap_or(u32::MAX);
+        let upto = (known, begun.cursor.entries);
+        let each = |entry: &longhaul_format::index::Entry| {
+            links.stored(entry);
+            problems.extend(ledger::damage(entry));
+        };
+        let mut ledger = Ledger::resumed(self.catalog, recovered, &head, upto, keep, each)?;
+        for volume in self.volumes.iter().skip(volumes) {
+            ledger.volume(volume)?;
+        }
+        self.leg(begun, extent, ledger, links)
+    }
+
+    /// What the source has at the cursor.
+    pub fn begun(&self, cursor: Cursor, extent: &Extent) -> Result<Begun, JobError> {
+        let source = Source::start(&self.roots, &self.walk, &cursor.place)
+            .map_err(|error| JobError::local("starting the walk", error))?;
+        let begun = begun::look(cursor, source, extent)?;
+        if let Some(note) = &begun.note {
+            log::warn!("{note}");
+        }
+        Ok(begun)
+    }
+
+    /// Brings the drive to where the set goes on.
+    pub fn leg(
+        &mut self,
+        begun: Begun,
+        extent: Extent,
+        ledger: Ledger,
+        mut links: Links,
+    ) -> Result<(Leg, Option<String>), JobError> {
+        let Begun {
+            cursor,
+            layout,
+            rest,
+            first,
+            note,
+            source,
+        } = begun;
+        if let Some(rest) = &rest
+            && !rest.whole.given_up
+        {
+            links.stored(&rest.whole.entry);
+        }
+        let (block, _) = extent.locate(cursor.offset);
+        if extent.volume > 1 && cursor.offset == extent.offset {
+            self.begin_part(&cursor)?;
+        } else {
+            self.session.drive().locate(block)?;
+        }
+        let start = Start {
+            layout,
+            extent,
+            at: cursor.offset,
+            rest,
+            links,
+        };
+        let leg = Leg {
+            start,
+            cursor,
+            ledger,
+            first,
+            source,
+        };
+        Ok((leg, note))
+    }
+
+    /// Writes the record with which the set's part on this volume begins.
+    fn begin_part(&mut self, cursor: &Cursor) -> Result<(), JobError> {
+        let record_bytes = self.label.record_bytes;
+        let record =
+            continuation(&self.here.head, record_bytes, cursor.cut()).map_err(|error| {
+                JobError::Usage(format!(
+                    "{error}; `lh-mover resume --restart fresh` on volumes with larger records"
+                ))
+            })?;
+        let drive = self.session.drive();
+        drive.locate(self.here.first_block)?;
+        let (written, _) = drive.write(Buffer::from_slice(&record), record.len());
+        written?;
+        Ok(())
     }
 
     /// Ends the archive's tape file, writes the index, and enters the set.
-    ///
-    /// # Errors
-    /// The drive's; the host's, if the index cannot be made.
-    pub fn finish(
-        &mut self,
-        ledger: Ledger,
-        set: TapeSet,
-        paths: &[PathBuf],
-    ) -> Result<Done, JobError> {
+    fn finish(&mut self, ledger: Ledger) -> Result<Done, JobError> {
         self.session.drive().write_filemarks(1, true)?;
         let totals = ledger.totals();
-        let index_head = self.index_head(totals, paths, false);
+        let index_head = self.index_head(totals, false);
         let (index_block, rows) = self.index(ledger, index_head)?;
         // The set is done: what the drive says now changes nothing of that.
         let after = self.session.drive().position();
@@ -206,17 +546,24 @@ impl Writing<'_> {
         let set = TapeSet {
             index_block: Some(index_block),
             finished: true,
-            ..set
+            ..self.here.clone()
         };
-        let entered = rows.enter(self.catalog, self.label, &set);
+        let entered = rows.enter(self.catalog, &self.label, &set);
+        let last = end_block.saturating_sub(set.first_block);
         Ok(Done {
             set: set.head.set,
-            number: set.head.sequence,
-            volume: self.label.name.to_string(),
+            number: self.head.sequence,
+            volume: self.head.volume.to_string(),
+            volumes: self
+                .volumes
+                .iter()
+                .map(|volume| volume.name.to_string())
+                .collect(),
             totals,
-            tape_bytes: end_block
-                .saturating_sub(set.first_block)
-                .saturating_mul(self.label.record_bytes),
+            tape_bytes: set
+                .head
+                .offset
+                .saturating_add(last.saturating_mul(self.label.record_bytes)),
             first_block: set.first_block,
             end_block,
             elapsed: Duration::ZERO,
@@ -229,7 +576,7 @@ impl Writing<'_> {
     /// the rows for the catalog.
     pub fn index(&mut self, ledger: Ledger, index_head: Head) -> Result<(u64, Rows), JobError> {
         let dir = self.catalog.dir();
-        let text = readme(self.label, &index_head);
+        let text = readme(&self.label, &index_head);
         let (index, rows) = ledger.finish(self.catalog, index_head)?;
         let first_block = self.session.drive().position()?.block;
         let found = [
@@ -238,7 +585,7 @@ impl Writing<'_> {
         ];
         let head = SetHead {
             kind: SetKind::Index,
-            ..self.head.clone()
+            ..self.here.head.clone()
         };
         let extent = Extent {
             volume: 1,
@@ -249,7 +596,7 @@ impl Writing<'_> {
         let plan = Plan {
             head: Some(&head),
             start: Start {
-                layout: layout(self.label)?,
+                layout: layout(&self.label)?,
                 extent,
                 at: 0,
                 rest: None,
@@ -263,7 +610,7 @@ impl Writing<'_> {
         let drive = self.session.drive();
         let (mut problems, progress) = (Vec::new(), Progress::default());
         let found = found.into_iter();
-        archive::write(drive, self.pool, plan, found, &progress, &mut problems)?;
+        archive::write(drive, &self.pool, plan, found, &progress, &mut problems)?;
         if let Some(problem) = problems.first() {
             let source = std::io::Error::other(problem.to_string());
             return Err(JobError::local("the index", source));
@@ -273,7 +620,7 @@ impl Writing<'_> {
     }
 
     /// The index's first line.
-    pub fn index_head(&self, totals: Totals, paths: &[PathBuf], partial: bool) -> Head {
+    pub fn index_head(&self, totals: Totals, partial: bool) -> Head {
         Head {
             longhaul_index: INDEX_VERSION,
             set: self.head.set,
@@ -284,7 +631,9 @@ impl Writing<'_> {
             started: self.head.started,
             ended: convert::seconds(SystemTime::now()),
             host: host(),
-            paths: paths
+            paths: self
+                .asked
+                .paths
                 .iter()
                 .map(|path| path.to_string_lossy().into_owned())
                 .collect(),
@@ -294,4 +643,33 @@ impl Writing<'_> {
             damaged: totals.damaged,
         }
     }
+}
+
+fn note(ledger: &mut Ledger, checkpoint: Checkpoint) -> Result<(), JobError> {
+    ledger
+        .note(Note::Checkpoint(Box::new(checkpoint)))
+        .map_err(|error| JobError::local("writing the journal", error))
+}
+
+fn is_full(error: &DriveError) -> bool {
+    matches!(error.problem(), drive::Problem::VolumeFull { .. })
+}
+
+/// Whether an error of a write may be the cartridge's or this drive's alone.
+fn is_write_error(error: &DriveError) -> bool {
+    matches!(
+        error.problem(),
+        drive::Problem::Medium(_)
+            | drive::Problem::Hardware(_)
+            | drive::Problem::Lost {
+                cause: Loss::DeferredError | Loss::WriteError,
+                ..
+            }
+    )
+}
+
+/// What was met again behind a volume's end, or an interruption, is said once.
+fn only_once(problems: &mut Vec<Problem>) {
+    let mut said = HashSet::new();
+    problems.retain(|problem| said.insert(problem.to_string()));
 }

@@ -102,7 +102,7 @@ impl Laying {
         match &self.whole {
             _ if self.last => Cut::No,
             _ if at <= self.start || at >= self.end => Cut::Between,
-            Some(whole) if at >= self.data => Cut::Inside(Arc::clone(whole)),
+            Some(whole) if at >= self.data && whole.may_cut(at) => Cut::Inside(Arc::clone(whole)),
             _ => Cut::No,
         }
     }

@@ -10,4 +10,5 @@ mod resume;
 mod rig;
 mod selective;
 mod source;
+mod spanning;
 mod unfinished;

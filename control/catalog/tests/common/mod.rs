@@ -57,6 +57,7 @@ pub fn set(number: u128, volume: &Volume) -> SetRecord {
             volume: volume.uuid,
             tape_file: 1,
             first_block: 11,
+            stream_offset: 0,
         }],
         started_ms: 1_700_000_000_000 + number as i64,
         ended_ms: Some(1_700_000_100_000),

@@ -47,7 +47,7 @@ pub(super) fn run(
             .push(entry)
             .map_err(|error| JobError::local("writing the journal", error))
     });
-    let ended = survey.run(session, label, set, progress)?;
+    let ended = survey.run(session, label, progress)?;
     let begun = survey.begun();
     drop(survey);
     match ended {

@@ -2,7 +2,8 @@
 //!
 //! If it is as it was, it goes on in its middle. If it is not, a large one is
 //! dropped: the archive goes on where it began. A small one may share a record
-//! with others that are safe already, so it stays: it is given up, filled up
+//! with others that are safe already, and a volume before this one has its end,
+//! so there it stays: it is given up, filled up
 //! with zeros, and stored again at once if it is still there; readers take the
 //! later one.
 
@@ -12,12 +13,15 @@ use longhaul_format::index::{EntryType, State, nanoseconds};
 use crate::checkpoint::{Cursor, Inside, Place, Whole};
 use crate::job::JobError;
 use crate::pipeline::assemble::{Rest, headers_crc};
+use crate::pipeline::entry::Extent;
 use crate::pipeline::tree::Joined;
 use crate::shown::Shown;
 use crate::source::{Entry, Found, Source};
 
 /// How a set goes on.
 pub(super) struct Begun {
+    /// The source, behind `first`.
+    pub source: Source,
     /// From where.
     pub cursor: Cursor,
     /// The layout of what comes behind `rest`.
@@ -34,11 +38,8 @@ pub(super) struct Begun {
 ///
 /// # Errors
 /// [`JobError::Medium`] if no archive can go on there.
-pub(super) fn look(
-    cursor: Cursor,
-    source: &mut Source,
-    record_bytes: u64,
-) -> Result<Begun, JobError> {
+pub(super) fn look(cursor: Cursor, mut source: Source, extent: &Extent) -> Result<Begun, JobError> {
+    let record_bytes = extent.record_bytes;
     let layout = |at| match at {
         0 => Layout::new(record_bytes),
         at => Layout::resume(record_bytes, at),
@@ -59,10 +60,11 @@ pub(super) fn look(
             rest: None,
             first: Vec::new(),
             note: None,
+            source,
         });
     };
     let Inside { whole, joined } = *inside;
-    let mut first = first_found(source);
+    let mut first = first_found(&mut source);
     let found = match first.pop() {
         Some(Found::Entry(entry)) if is_same(&entry, &whole) => {
             match Layout::within(
@@ -79,6 +81,7 @@ pub(super) fn look(
                         placement,
                         *entry,
                         first,
+                        source,
                     ));
                 }
                 _ => Some(Found::Entry(entry)),
@@ -90,7 +93,7 @@ pub(super) fn look(
     let again = matches!(&found, Some(Found::Entry(entry))
         if entry.member.path.strip_suffix(b"/").unwrap_or(&entry.member.path) == path);
     first.extend(found);
-    if whole.stored >= LARGE {
+    if whole.stored >= LARGE && whole.start >= extent.offset {
         let note = format!(
             "{}: {} while the backup was interrupted; what was stored of it is dropped",
             Shown(&path),
@@ -106,13 +109,21 @@ pub(super) fn look(
             rest: None,
             first,
             note: Some(note),
+            source,
         });
     }
     let layout = layout(whole.end).map_err(no_archive)?;
     if again && let Some(Found::Entry(entry)) = first.last_mut() {
         entry.member.comment = Some("stored again: what comes before it broke off".into());
     }
-    Ok(give_up((offset, entries), whole, again, layout, first))
+    Ok(give_up(
+        (offset, entries),
+        whole,
+        again,
+        layout,
+        first,
+        source,
+    ))
 }
 
 /// What the source gives up to its first entry.
@@ -154,6 +165,7 @@ fn go_on(
     placement: Placement,
     entry: Entry,
     first: Vec<Found>,
+    source: Source,
 ) -> Begun {
     let whole = inside.whole.clone();
     let damaged = whole.entry.state == State::Damaged;
@@ -173,6 +185,7 @@ fn go_on(
         }),
         first,
         note: None,
+        source,
     }
 }
 
@@ -182,6 +195,7 @@ fn give_up(
     again: bool,
     layout: Layout,
     first: Vec<Found>,
+    source: Source,
 ) -> Begun {
     let path = Shown(&whole.entry.path);
     let (state, note, problem) = if again {
@@ -221,6 +235,7 @@ fn give_up(
         }),
         first,
         note,
+        source,
     }
 }
 

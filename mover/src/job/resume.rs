@@ -1,0 +1,569 @@
+//! Going on with a set that did not come to its end.
+//!
+//! What is gone on from is, in this order: the newest checkpoint of the journal
+//! that the medium is found to hold (`proof`); without one, what can be read
+//! back of the archive (`reread`); without that, the set's beginning. The file
+//! in the middle of which the set broke off is looked at (`begun`) before
+//! anything is written, and what is known of the set behind that point is
+//! durably forgotten first.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use longhaul_catalog::Catalog;
+use longhaul_format::archive::{SetHead, SetKind};
+use longhaul_format::index::Volume;
+use longhaul_format::label::Label;
+
+use super::ledger::{self, Ledger};
+use super::session::Session;
+use super::volume::{Tail, TapeSet, tape_file};
+use super::writing::{self, Done, Writing};
+use super::{JobError, backup, close, proof, reread};
+use crate::checkpoint::journal::{self, Asked};
+use crate::checkpoint::recovered::Recovered;
+use crate::checkpoint::tracker::Intervals;
+use crate::checkpoint::{Checkpoint, Cursor};
+use crate::pipeline::links::Links;
+use crate::progress::Progress;
+use crate::source::{self, Problem, Roots};
+
+/// How a set is gone on with.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The journal, if it is not the one that lies with the catalog.
+    pub journal: Option<PathBuf>,
+    /// What is backed up, if there is no journal that says it.
+    pub asked: Asked,
+    /// Whether to begin a new set instead.
+    pub afresh: bool,
+    /// Memory for records, in bytes.
+    pub buffer_bytes: u64,
+    /// How often checkpoints are taken.
+    pub intervals: Intervals,
+}
+
+/// A set that was gone on with, and is done.
+#[derive(Debug)]
+pub struct Resumed {
+    /// The set.
+    pub done: Done,
+    /// What it was gone on from.
+    pub point: Point,
+    /// What became of the file in the middle of which it had broken off.
+    pub note: Option<String>,
+}
+
+/// What a set was gone on from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Point {
+    /// A checkpoint.
+    Checkpoint {
+        /// When it was taken: milliseconds since 1970.
+        taken_ms: i64,
+        /// Members that were there.
+        members: u64,
+        /// Bytes of the archive that were there.
+        bytes: u64,
+    },
+    /// What was read back from the tape.
+    Tape {
+        /// Members that were there.
+        members: u64,
+        /// Bytes of the archive that were there.
+        bytes: u64,
+    },
+    /// Nothing: all was backed up anew.
+    Nothing,
+}
+
+/// Goes on with the unfinished set at the end of the volume.
+///
+/// # Errors
+/// [`JobError::Usage`] if there is none, or nobody knows what it is of;
+/// [`JobError::Refused`] if journal and tape contradict each other, or the set
+/// is damaged; else as for [`backup::run`].
+pub fn run(
+    session: &mut Session,
+    catalog: &Catalog,
+    options: &Options,
+    progress: &Arc<Progress>,
+    problems: &mut Vec<Problem>,
+) -> Result<Resumed, JobError> {
+    let begun = Instant::now();
+    let label = session.label()?;
+    let tail = session.tail(&label)?;
+    let recovered = journal_of(catalog, options, &label, &tail)?;
+    let asked = match &recovered {
+        Some(recovered) => recovered.head.asked.clone(),
+        None => options.asked.clone(),
+    };
+    if asked.paths.is_empty() {
+        let of = match &tail {
+            Tail::Unfinished(set) => set.to_string(),
+            Tail::Ready { .. } => {
+                return Err(JobError::Usage(format!(
+                    "volume {} ends in no unfinished set; there is nothing to resume",
+                    label.name
+                )));
+            }
+        };
+        return Err(JobError::Usage(format!(
+            "{}: no journal of {of} is here, so nobody knows what it is of; nothing was \
+             written; name the journal with --journal, or the paths",
+            session.drive().label(),
+        )));
+    }
+    let mut job = Job {
+        session,
+        catalog,
+        options,
+        progress,
+    };
+    let mut resumed = match (recovered, tail) {
+        (recovered, tail) if options.afresh => job.afresh(recovered, tail, asked, problems),
+        (Some(recovered), tail) => job.journalled(recovered, label, tail, problems),
+        (None, Tail::Unfinished(set)) => job.reread(label, set, asked, problems),
+        (None, Tail::Ready { .. }) => Err(JobError::Usage(format!(
+            "volume {} ends in no unfinished set; there is nothing to resume",
+            label.name
+        ))),
+    }?;
+    resumed.done.elapsed = begun.elapsed();
+    Ok(resumed)
+}
+
+/// The journal of the set that is to be gone on with, if there is one.
+fn journal_of(
+    catalog: &Catalog,
+    options: &Options,
+    label: &Label,
+    tail: &Tail,
+) -> Result<Option<Recovered>, JobError> {
+    if let Some(path) = &options.journal {
+        let recovered = Recovered::read(path)?;
+        if let Tail::Unfinished(set) = tail
+            && recovered.head.set != set.head.set
+            && recovered.is_on(label.uuid)
+        {
+            return Err(JobError::Refused(format!(
+                "{} is of set {}, and the volume ends in set {}; nothing was written",
+                path.display(),
+                recovered.head.set,
+                set.head.set
+            )));
+        }
+        return Ok(Some(recovered));
+    }
+    if let Tail::Unfinished(set) = tail {
+        let path = journal::path_of(catalog.dir(), set.head.set);
+        return match path.exists() {
+            true => Ok(Some(Recovered::read(&path)?)),
+            false => Ok(None),
+        };
+    }
+    let all = journal::all(catalog.dir()).filter_map(|path| Recovered::read(&path).ok());
+    let (here, elsewhere): (Vec<_>, Vec<_>) = all.partition(|found| found.is_on(label.uuid));
+    if let Some(newest) = here.into_iter().max_by_key(|found| found.head.started) {
+        return Ok(Some(newest));
+    }
+    let mut waiting = elsewhere
+        .into_iter()
+        .filter(|found| found.ended().is_some());
+    match (waiting.next(), waiting.next()) {
+        (Some(one), Some(other)) => Err(JobError::Usage(format!(
+            "several sets wait for another volume ({} and {}): name the journal with --journal",
+            one.path().display(),
+            other.path().display()
+        ))),
+        (found, _) => Ok(found),
+    }
+}
+
+/// A resumption, and what it works with.
+struct Job<'a> {
+    session: &'a mut Session,
+    catalog: &'a Catalog,
+    options: &'a Options,
+    progress: &'a Arc<Progress>,
+}
+
+/// Where a set with a journal goes on.
+enum From {
+    /// On the last of its volumes.
+    Here(Checkpoint),
+    /// On the next volume.
+    Next(Checkpoint),
+    /// Nowhere: nothing of it is on tape that could be gone on with.
+    Nowhere,
+}
+
+impl Job<'_> {
+    /// Goes on with a set whose journal is there.
+    fn journalled(
+        &mut self,
+        recovered: Recovered,
+        label: Label,
+        tail: Tail,
+        problems: &mut Vec<Problem>,
+    ) -> Result<Resumed, JobError> {
+        let Some(last) = recovered.volumes.last().cloned() else {
+            return Err(JobError::Usage("the journal names no volume".into()));
+        };
+        let is_new = !recovered
+            .volumes
+            .iter()
+            .any(|volume| volume.uuid == label.uuid);
+        if let Some(ended) = recovered.ended().cloned()
+            && last.uuid != label.uuid
+        {
+            let next = is_new && matches!(tail, Tail::Ready { .. });
+            if !next {
+                self.session.next_volume()?;
+            }
+            return self.on_next(recovered, label, ended, problems);
+        }
+        let (label, tail) = if last.uuid == label.uuid {
+            (label, tail)
+        } else {
+            self.session.bring(last.name.as_str(), last.uuid)?;
+            let label = self.session.label()?;
+            let tail = self.session.tail(&label)?;
+            (label, tail)
+        };
+        let here = here(&recovered, &last, &label, tail)?;
+        match self.from(&recovered, &last, &label, &here)? {
+            From::Next(ended) => {
+                self.session.next_volume()?;
+                self.on_next(recovered, label, ended, problems)
+            }
+            From::Here(checkpoint) => self.on_last(recovered, label, here, checkpoint, problems),
+            From::Nowhere if here.is_there => {
+                let asked = recovered.head.asked.clone();
+                drop(recovered);
+                self.reread(label, here.set, asked, problems)
+            }
+            From::Nowhere => {
+                log::warn!(
+                    "nothing of set {} has reached volume {}: it is backed up anew",
+                    recovered.head.set,
+                    label.name
+                );
+                let asked = recovered.head.asked.clone();
+                self.anew(Some(recovered), asked, problems)
+            }
+        }
+    }
+
+    /// The newest point of which the tape is found to hold everything.
+    fn from(
+        &mut self,
+        recovered: &Recovered,
+        last: &Volume,
+        label: &Label,
+        here: &Here,
+    ) -> Result<From, JobError> {
+        let on_it = recovered
+            .checkpoints
+            .iter()
+            .filter(|kept| kept.volume == last.sequence);
+        let on_it: VecDeque<Checkpoint> = on_it.cloned().collect();
+        let proved = match here.is_there {
+            true => proof::newest(self.session, label, &on_it)?,
+            false => None,
+        };
+        let before = || {
+            let mut ended = recovered.checkpoints.iter().rev();
+            ended.find(|kept| kept.ended && kept.volume + 1 == last.sequence)
+        };
+        Ok(match proved {
+            Some(ended) if ended.ended => From::Next(ended),
+            Some(checkpoint) => From::Here(checkpoint),
+            None => before().cloned().map_or(From::Nowhere, From::Here),
+        })
+    }
+
+    fn on_next(
+        &mut self,
+        recovered: Recovered,
+        label: Label,
+        ended: Checkpoint,
+        problems: &mut Vec<Problem>,
+    ) -> Result<Resumed, JobError> {
+        let (cursor, point) = Point::of(ended);
+        let here = TapeSet {
+            tape_file: 0,
+            first_block: 0,
+            index_block: None,
+            finished: false,
+            head: set_head(&recovered)?,
+        };
+        problems.extend(recovered.problems.iter().cloned());
+        let mut set = self.writing(&recovered, label, here)?;
+        recovered.each_entry(cursor.entries, |entry| {
+            problems.extend(ledger::damage(&entry));
+            Ok::<(), JobError>(())
+        })?;
+        drop(recovered);
+        let leg = set.go_over(cursor)?;
+        problems.extend(set.roots.problems.iter().cloned());
+        let done = set.run(leg, problems)?;
+        let note = None;
+        Ok(Resumed { done, point, note })
+    }
+
+    fn on_last(
+        &mut self,
+        recovered: Recovered,
+        label: Label,
+        here: Here,
+        checkpoint: Checkpoint,
+        problems: &mut Vec<Problem>,
+    ) -> Result<Resumed, JobError> {
+        let (cursor, point) = Point::of(checkpoint);
+        problems.extend(recovered.problems.iter().cloned());
+        let mut set = self.writing(&recovered, label, here.set)?;
+        let volumes = set.volumes.len();
+        let (leg, note) = set.lead_on(recovered, cursor, volumes, problems)?;
+        problems.extend(set.roots.problems.iter().cloned());
+        let done = set.run(leg, problems)?;
+        Ok(Resumed { done, point, note })
+    }
+
+    fn writing<'w>(
+        &'w mut self,
+        recovered: &Recovered,
+        label: Label,
+        here: TapeSet,
+    ) -> Result<Writing<'w>, JobError> {
+        let asked = recovered.head.asked.clone();
+        let head = set_head(recovered)?;
+        self.writing_of(head, recovered.volumes.clone(), asked, label, here)
+    }
+
+    fn writing_of(
+        &mut self,
+        head: SetHead,
+        volumes: Vec<Volume>,
+        asked: Asked,
+        label: Label,
+        here: TapeSet,
+    ) -> Result<Writing<'_>, JobError> {
+        let roots = roots(&asked)?;
+        Ok(Writing {
+            pool: writing::pool(&label, self.options.buffer_bytes)?,
+            session: self.session,
+            catalog: self.catalog,
+            progress: self.progress,
+            head,
+            walk: walk_options(&asked)?,
+            asked,
+            roots,
+            intervals: self.options.intervals,
+            label,
+            here,
+            volumes,
+        })
+    }
+
+    /// Goes on with a set of which only the tape knows.
+    fn reread(
+        &mut self,
+        label: Label,
+        set: TapeSet,
+        asked: Asked,
+        problems: &mut Vec<Problem>,
+    ) -> Result<Resumed, JobError> {
+        if set.head.part > 1 {
+            return Err(JobError::Usage(format!(
+                "{}: {set} began on another volume, and its journal is not here; nothing was \
+                 written; name the journal with --journal",
+                self.session.drive().label()
+            )));
+        }
+        let volume = set.volume_of(&label.name, label.uuid);
+        let extent = set.extent(label.record_bytes);
+        let head = writing::journal_head(self.session, &set.head, &label, &asked);
+        let mut links = Links::default();
+        let mut ledger = Ledger::new(self.catalog, &head, &volume)?;
+        let (session, progress) = (&mut *self.session, self.progress);
+        let cursor = reread::run(session, &label, &set, &mut ledger, &mut links, progress)?;
+        let Some(cursor) = cursor else {
+            drop(ledger);
+            return self.only_index(&label, &set);
+        };
+        let point = Point::Tape {
+            members: cursor.entries,
+            bytes: cursor.offset,
+        };
+        let mut writing = self.writing_of(set.head.clone(), vec![volume], asked, label, set)?;
+        let begun = writing.begun(cursor, &extent)?;
+        let (leg, note) = writing.leg(begun, extent, ledger, links)?;
+        problems.extend(writing.roots.problems.iter().cloned());
+        let done = writing.run(leg, problems)?;
+        Ok(Resumed { done, point, note })
+    }
+
+    /// Writes the index of a set whose archive is whole.
+    fn only_index(&mut self, label: &Label, set: &TapeSet) -> Result<Resumed, JobError> {
+        let closed = close::run(self.session, self.catalog, false, self.progress)?;
+        let end_block = self.session.drive().position()?.block;
+        let tape_bytes = end_block.saturating_sub(set.first_block) * label.record_bytes;
+        let done = Done {
+            set: closed.set,
+            number: closed.number,
+            volumes: vec![closed.volume.clone()],
+            volume: closed.volume,
+            totals: closed.totals,
+            tape_bytes,
+            first_block: set.first_block,
+            end_block,
+            elapsed: closed.elapsed,
+            not_in_catalog: closed.not_in_catalog,
+        };
+        Ok(Resumed {
+            done,
+            point: Point::Tape {
+                members: closed.totals.members,
+                bytes: tape_bytes,
+            },
+            note: None,
+        })
+    }
+
+    /// Ends the set as it is, and backs everything up anew.
+    fn afresh(
+        &mut self,
+        recovered: Option<Recovered>,
+        tail: Tail,
+        asked: Asked,
+        problems: &mut Vec<Problem>,
+    ) -> Result<Resumed, JobError> {
+        match tail {
+            Tail::Unfinished(_) => {
+                drop(recovered);
+                close::run(self.session, self.catalog, false, self.progress)?;
+                self.anew(None, asked, problems)
+            }
+            Tail::Ready { .. } => self.anew(recovered, asked, problems),
+        }
+    }
+
+    /// Backs up anew what was asked for. A journal of what is given up goes.
+    fn anew(
+        &mut self,
+        given_up: Option<Recovered>,
+        asked: Asked,
+        problems: &mut Vec<Problem>,
+    ) -> Result<Resumed, JobError> {
+        if let Some(recovered) = given_up
+            && let Err(error) = std::fs::remove_file(recovered.path())
+        {
+            log::warn!("{}: {error}", recovered.path().display());
+        }
+        let roots = roots(&asked)?;
+        let options = backup::Options {
+            walk: walk_options(&asked)?,
+            paths: asked.paths,
+            buffer_bytes: self.options.buffer_bytes,
+            intervals: self.options.intervals,
+        };
+        let (session, catalog) = (&mut *self.session, self.catalog);
+        let done = backup::run(session, catalog, roots, &options, self.progress, problems)?;
+        Ok(Resumed {
+            done,
+            point: Point::Nothing,
+            note: None,
+        })
+    }
+}
+
+/// What the last volume of a set holds of it.
+struct Here {
+    set: TapeSet,
+    /// Whether there is anything; else only the place for it is known.
+    is_there: bool,
+}
+
+/// Holds journal and tape against each other.
+fn here(recovered: &Recovered, last: &Volume, label: &Label, tail: Tail) -> Result<Here, JobError> {
+    let contradiction = |what: String| {
+        Err(JobError::Refused(format!(
+            "{} is of set {}, and volume {} {what}; nothing was written",
+            recovered.path().display(),
+            recovered.head.set,
+            label.name
+        )))
+    };
+    match tail {
+        Tail::Unfinished(set) if set.head.set != recovered.head.set => {
+            contradiction(format!("ends in set {}", set.head.set))
+        }
+        Tail::Unfinished(set) if set.first_block != last.block => contradiction(format!(
+            "has it at block {} instead of {}",
+            set.first_block, last.block
+        )),
+        Tail::Unfinished(set) => Ok(Here {
+            set,
+            is_there: true,
+        }),
+        Tail::Ready { next, end } if end.block == last.block => Ok(Here {
+            set: TapeSet {
+                tape_file: end.file.unwrap_or_else(|| tape_file(next)),
+                first_block: end.block,
+                index_block: None,
+                finished: false,
+                head: SetHead {
+                    sequence: next,
+                    part: last.sequence,
+                    offset: last.stream_offset,
+                    ..set_head(recovered)?
+                },
+            },
+            is_there: false,
+        }),
+        Tail::Ready { .. } => contradiction("does not end in it".into()),
+    }
+}
+
+/// The head of a set as it stands on the volume on which the set begins.
+fn set_head(recovered: &Recovered) -> Result<SetHead, JobError> {
+    let Some(first) = recovered.volumes.first() else {
+        return Err(JobError::Usage("the journal names no volume".into()));
+    };
+    Ok(SetHead {
+        kind: SetKind::Set,
+        set: recovered.head.set,
+        sequence: recovered.head.sequence,
+        volume: first.name.clone(),
+        volume_uuid: first.uuid,
+        started: recovered.head.started,
+        part: 1,
+        offset: 0,
+    })
+}
+
+/// A source that is gone altogether is no reason to end the set without it.
+fn roots(asked: &Asked) -> Result<Roots, JobError> {
+    Roots::find(&asked.paths).map_err(|error| JobError::Usage(error.to_string()))
+}
+
+fn walk_options(asked: &Asked) -> Result<source::Options, JobError> {
+    source::Options::new(&asked.excludes, asked.one_file_system).map_err(JobError::Usage)
+}
+
+impl Point {
+    fn of(checkpoint: Checkpoint) -> (Cursor, Point) {
+        let Checkpoint {
+            taken_ms, cursor, ..
+        } = checkpoint;
+        let point = Point::Checkpoint {
+            taken_ms,
+            members: cursor.entries,
+            bytes: cursor.offset,
+        };
+        (cursor, point)
+    }
+}
