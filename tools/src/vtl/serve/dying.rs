@@ -18,16 +18,22 @@ use super::target;
 /// How long a process may take to die once nothing keeps it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long one that holds the library is looked at before it is believed to
+/// live: one that has taken its SIGKILL and not yet closed its files shows none.
+const DOUBT: Duration = Duration::from_millis(500);
+
 /// Opens a library, after the process that held it if that one was killed.
 pub(super) fn open(root: &Path, dir: &Path) -> Result<Library, Error> {
-    let deadline = Instant::now() + PATIENCE;
+    let begun = Instant::now();
     loop {
         match Library::open(dir) {
             Err(Error::Held { pid: Some(pid), .. })
-                if is_dying(pid) && Instant::now() < deadline =>
+                if begun.elapsed() < if is_dying(pid) { PATIENCE } else { DOUBT } =>
             {
-                // One after the other: a scan is many commands.
-                target::end_commands_of(root, pid);
+                if is_dying(pid) {
+                    // One after the other: a scan is many commands.
+                    target::end_commands_of(root, pid);
+                }
                 thread::sleep(Duration::from_millis(5));
             }
             other => return other,
