@@ -137,7 +137,9 @@ impl Recovered {
 
     /// The end of the set's part on its last volume, if it goes on on another.
     pub fn ended(&self) -> Option<&Checkpoint> {
-        self.checkpoints.back().filter(|newest| newest.ended)
+        let last = self.volumes.last().map(|volume| volume.sequence);
+        let newest = self.checkpoints.back();
+        newest.filter(|newest| newest.ended && Some(newest.volume) == last)
     }
 
     /// Whether the set, as far as it has come, lies on that volume.
