@@ -201,3 +201,35 @@ fn r24_after_a_reset_at_any_write_of_the_second_volume_the_set_is_gone_on_with()
         9,
     );
 }
+
+/// WRITE(6) in the middle of the first volume and at the start of the second.
+#[test]
+fn r24_after_a_medium_error_that_stays_the_set_goes_on_on_the_next_volume() {
+    let error = "sense = { key = 3, asc = 0x0c, ascq = 0 }";
+    let fault = format!("[[fault]]\nopcode = \"WRITE(6)\"\nnth = NTH\ntimes = 99\n{error}\n");
+    after_any(1, &fault, 9);
+}
+
+#[test]
+fn r24_after_a_deferred_error_at_any_block_the_set_is_gone_on_with() {
+    let error = "sense = { key = 3, asc = 0x0c, ascq = 0, deferred = true }";
+    after_any(1, &format!("[[fault]]\nblock = NTH\n{error}\n"), 9);
+}
+
+#[test]
+fn r24_after_a_broken_filemark_at_a_volume_s_end_the_set_is_gone_on_with() {
+    let error = "sense = { key = 4, asc = 0x44, ascq = 0 }";
+    let fault = format!("[[fault]]\nopcode = \"WRITE FILEMARKS(6)\"\nnth = NTH\n{error}\n");
+    after_any(0, &fault, 13);
+}
+
+#[test]
+fn r24_after_a_lost_answer_at_any_command_the_set_is_gone_on_with() {
+    let lost = "executed = true\ntransport = \"timed-out\"";
+    after_any(1, &format!("[[fault]]\ncommand = NTH\n{lost}\n"), 9);
+}
+
+#[test]
+fn r24_after_a_power_cut_at_any_command_the_set_is_gone_on_with() {
+    after_any(1, "[[fault]]\ncommand = NTH\nreset = \"power\"\n", 9);
+}
