@@ -113,3 +113,64 @@ fn a_stranger_reads_label_list_and_index_with_plain_programs() -> Result<()> {
     );
     Ok(())
 }
+
+/// Cartridges of 32 MiB, more of them than the tree needs.
+const SMALL: usize = 12;
+
+/// Backs the tree up over small cartridges, and exports those that it took:
+/// their archives, in order.
+fn spanned(scratch: &Scratch, source: &Path) -> Result<Vec<PathBuf>> {
+    let catalog = scratch.join("catalog");
+    let drive = |number: usize| {
+        let file = scratch.join(&format!("small-{number}.vtape"));
+        (format!("vtape:{}?capacity=32MiB", file.display()), file)
+    };
+    let mut backup = Command::new(ours("lh-mover")?);
+    backup.args(["backup", "--json", "--buffer-mib", "8", "--catalog"]);
+    backup.arg(&catalog);
+    for number in 0..SMALL {
+        let (url, name) = (drive(number).0, format!("SPAN{number:02}"));
+        let mut label = Command::new(ours("lh-mover")?);
+        label.args(["label", "--drive", &url, "--name", &name]);
+        label.args(["--record-bytes", "16384", "--catalog"]);
+        run(label.arg(&catalog))?.expect_success()?;
+        backup.args(["--drive", &url]);
+    }
+    let done = run(backup.arg(source))?.expect_success()?;
+    let done: serde_json::Value = serde_json::from_str(&done.text())?;
+    let taken = done["volumes"].as_array().map_or(0, Vec::len);
+    ensure!(taken > 2, "only {taken} volumes: {done}");
+    let mut archives = Vec::new();
+    for number in 0..taken {
+        let to = scratch.join(&format!("volume-{number}"));
+        let mut export = Command::new(ours("lh-vtl")?);
+        export
+            .arg("export")
+            .arg(drive(number).1)
+            .arg("--to")
+            .arg(&to);
+        run(&mut export)?.expect_success()?;
+        archives.push(to.join("001"));
+    }
+    Ok(archives)
+}
+
+#[test]
+fn r24_every_kind_of_entry_comes_back_from_several_volumes_by_gnu_tar() -> Result<()> {
+    let scratch = Scratch::new()?;
+    let source = tree::make(&scratch.join("source"))?.root.canonicalize()?;
+    let archives = spanned(&scratch, &source)?;
+    let to = scratch.join("restored");
+    std::fs::create_dir(&to)?;
+    let mut tar = Command::new("tar");
+    tar.env("LC_ALL", "C")
+        .args(["-M", "-b", "32", "--acls", "--xattrs"]);
+    tar.args(["--xattrs-include=*", "--numeric-owner"]);
+    tar.args(["--warning=no-unknown-keyword", "-xp", "-C"])
+        .arg(&to);
+    for archive in &archives {
+        tar.arg("-f").arg(archive);
+    }
+    run(&mut tar)?.expect_success()?;
+    expect_equal(&source, &below(&to, &source)?)
+}
