@@ -15,6 +15,8 @@
 //!   tarfile, and knows what each of them cannot bring back.
 //! - [`rig`] boots real kernels, with real SCSI drivers and networks between
 //!   them, as ordinary processes.
+//! - [`served`] is an emulated library on a socket; [`person`] sits at a
+//!   terminal in front of a program.
 //! - [`scratch`] gives a test a folder of its own that goes away with it.
 //!
 //! A test that needs what the host does not have says so on stderr and passes;
@@ -24,7 +26,9 @@
 pub mod compare;
 pub mod conformance;
 pub mod peers;
+pub mod person;
 pub mod program;
 pub mod rig;
 pub mod scratch;
+pub mod served;
 pub mod tree;

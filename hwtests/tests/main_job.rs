@@ -122,7 +122,7 @@ const SMALL: usize = 12;
 fn spanned(scratch: &Scratch, source: &Path) -> Result<Vec<PathBuf>> {
     let catalog = scratch.join("catalog");
     let drive = |number: usize| {
-        let file = scratch.join(&format!("small-{number}.vtape"));
+        let file = scratch.join(format!("small-{number}.vtape"));
         (format!("vtape:{}?capacity=32MiB", file.display()), file)
     };
     let mut backup = Command::new(ours("lh-mover")?);
@@ -142,7 +142,7 @@ fn spanned(scratch: &Scratch, source: &Path) -> Result<Vec<PathBuf>> {
     ensure!(taken > 2, "only {taken} volumes: {done}");
     let mut archives = Vec::new();
     for number in 0..taken {
-        let to = scratch.join(&format!("volume-{number}"));
+        let to = scratch.join(format!("volume-{number}"));
         let mut export = Command::new(ours("lh-vtl")?);
         export
             .arg("export")

@@ -3,76 +3,19 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use longhaul_hwtests::compare::expect_equal;
-use longhaul_hwtests::program::{Finished, ours, run, run_ours};
+use longhaul_hwtests::person::Person;
+use longhaul_hwtests::program::{ours, run, run_ours};
 use longhaul_hwtests::scratch::Scratch;
-use rustix::process::{Pid, Signal, kill_process};
+use longhaul_hwtests::served::{self, Served};
 
-/// A served library. It is killed with the value, if it was not ended before.
-struct Served {
-    process: Child,
-    changer: String,
-    drives: Vec<String>,
-}
-
-impl Served {
-    fn start(scratch: &Scratch) -> Result<Served> {
-        let mut process = Command::new(ours("lh-vtl")?)
-            .arg("serve")
-            .arg(scratch.join("lib"))
-            .arg("--socket")
-            .arg(scratch.join("sock"))
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let stdout = process.stdout.take().context("a pipe")?;
-        let mut served = Served {
-            process,
-            changer: String::new(),
-            drives: Vec::new(),
-        };
-        for line in BufReader::new(stdout).lines() {
-            let line = line?;
-            match line.split_once(char::is_whitespace) {
-                Some(("changer", name)) => served.changer = name.trim().to_owned(),
-                Some(("drive", name)) => served.drives.push(name.trim().to_owned()),
-                _ if line == "ready" => return Ok(served),
-                _ => {}
-            }
-        }
-        anyhow::bail!("lh-vtl ended before it was ready")
-    }
-
-    /// Ends it in order.
-    fn stop(mut self) -> Result<()> {
-        kill_process(Pid::from_child(&self.process), Signal::TERM)?;
-        let status = self.process.wait()?;
-        ensure!(status.success(), "lh-vtl ended with {status}");
-        Ok(())
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn create(scratch: &Scratch) -> Result<()> {
-    let lib = scratch.join("lib");
-    let sizes = ["--slots", "4", "--cartridges", "3", "--capacity", "256MiB"];
-    let args = [OsStr::new("create"), lib.as_os_str()];
-    run_ours("lh-vtl", args.into_iter().chain(sizes.map(OsStr::new)))?.expect_success()?;
-    Ok(())
-}
+const SIZES: [&str; 6] = ["--slots", "4", "--cartridges", "3", "--capacity", "256MiB"];
 
 /// A source of so many bytes that do not compress.
 fn source(scratch: &Scratch, name: &str, mib: usize) -> Result<PathBuf> {
@@ -92,12 +35,6 @@ fn source(scratch: &Scratch, name: &str, mib: usize) -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn tapelib(scratch: &Scratch, served: &Served, args: &[&str]) -> Result<Finished> {
-    let mut command = Command::new(ours("lh-tapelib")?);
-    command.args(["--library", &served.changer]).arg("--state");
-    run(command.arg(scratch.join("state")).args(args))
-}
-
 fn mover(scratch: &Scratch, drive: &str, command: &str) -> Result<Command> {
     let mut mover = Command::new(ours("lh-mover")?);
     mover.arg(command).args(["--drive", drive]);
@@ -108,7 +45,9 @@ fn mover(scratch: &Scratch, drive: &str, command: &str) -> Result<Command> {
 /// Labels the volume that the changer brings to the first drive.
 fn labelled(scratch: &Scratch, served: &Served) -> Result<()> {
     let serial = served.drives[0].rsplit('#').next().context("a serial")?;
-    tapelib(scratch, served, &["load", "LH0002", "--drive", serial])?.expect_success()?;
+    served
+        .tapelib(scratch, &["load", "LH0002", "--drive", serial])?
+        .expect_success()?;
     let drive = &served.drives[0];
     let label = run(&mut mover(scratch, drive, "label")?)?.expect_success()?;
     ensure!(label.text().contains("LH0002"), "{label}");
@@ -125,7 +64,7 @@ fn restored(scratch: &Scratch, drive: &str, source: &Path) -> Result<()> {
 #[test]
 fn a_backup_goes_through_the_socket_and_comes_back() -> Result<()> {
     let scratch = Scratch::new()?;
-    create(&scratch)?;
+    served::create(&scratch, &SIZES)?;
     let served = Served::start(&scratch)?;
     labelled(&scratch, &served)?;
     let source = source(&scratch, "source", 20)?;
@@ -133,11 +72,15 @@ fn a_backup_goes_through_the_socket_and_comes_back() -> Result<()> {
     run(mover(&scratch, drive, "backup")?.arg(&source))?.expect_success()?;
     // The cartridge goes to its slot, the library is stopped and started again,
     // and the other drive reads the cartridge.
-    tapelib(&scratch, &served, &["unload", "LH0002"])?.expect_success()?;
+    served
+        .tapelib(&scratch, &["unload", "LH0002"])?
+        .expect_success()?;
     served.stop()?;
     let served = Served::start(&scratch)?;
     let serial = served.drives[1].rsplit('#').next().context("a serial")?;
-    tapelib(&scratch, &served, &["load", "LH0002", "--drive", serial])?.expect_success()?;
+    served
+        .tapelib(&scratch, &["load", "LH0002", "--drive", serial])?
+        .expect_success()?;
     restored(&scratch, &served.drives[1], &source)?;
     served.stop()
 }
@@ -145,7 +88,7 @@ fn a_backup_goes_through_the_socket_and_comes_back() -> Result<()> {
 #[test]
 fn a_drive_outlives_a_mover_that_is_killed() -> Result<()> {
     let scratch = Scratch::new()?;
-    create(&scratch)?;
+    served::create(&scratch, &SIZES)?;
     let lib = scratch.join("lib");
     // One write hangs, so the mover is surely in the middle when it is killed.
     let hang = "[[fault]]\nopcode = \"WRITE(6)\"\nnth = 50\nexecuted = true\nhang = \"5min\"\n";
@@ -185,7 +128,7 @@ fn a_drive_outlives_a_mover_that_is_killed() -> Result<()> {
 #[test]
 fn a_library_is_served_by_one_process() -> Result<()> {
     let scratch = Scratch::new()?;
-    create(&scratch)?;
+    served::create(&scratch, &SIZES)?;
     let served = Served::start(&scratch)?;
     let (lib, other) = (scratch.join("lib"), scratch.join("other"));
     let args = [
@@ -195,11 +138,119 @@ fn a_library_is_served_by_one_process() -> Result<()> {
         other.as_os_str(),
     ];
     let second = run_ours("lh-vtl", args)?.expect_code(5)?;
-    let pid = served.process.id().to_string();
+    let pid = served.pid().to_string();
     ensure!(second.words().contains(&pid), "process {pid}: {second}");
     drop(served);
     // It was killed, and so left its socket behind.
     Served::start(&scratch)?.stop()
+}
+
+/// Records of 16 KiB on three cartridges of 1 MiB in a library.
+fn small(scratch: &Scratch) -> Result<Served> {
+    let sizes = ["--slots", "4", "--cartridges", "3", "--capacity", "1MiB"];
+    served::create(scratch, &sizes)?;
+    let served = Served::start(scratch)?;
+    for name in ["LH0001", "LH0002", "LH0003"] {
+        let mut label = by_volume(scratch, &served, "label", name)?;
+        run(label.args(["--record-bytes", "16384"]))?.expect_success()?;
+        served
+            .tapelib(scratch, &["unload", name])?
+            .expect_success()?;
+    }
+    Ok(served)
+}
+
+/// A source that takes three of these.
+fn for_three(scratch: &Scratch) -> Result<PathBuf> {
+    let folder = source(scratch, "source", 2)?;
+    fs::write(folder.join("last"), "the last")?;
+    Ok(folder)
+}
+
+#[test]
+fn a_library_brings_a_set_s_volumes_one_after_another() -> Result<()> {
+    let scratch = Scratch::new()?;
+    let served = small(&scratch)?;
+    let source = for_three(&scratch)?;
+    // The second to last is missing: it waits for it.
+    let two = by_volume(&scratch, &served, "backup", "LH0002,LH0003")?
+        .arg(&source)
+        .stdin(Stdio::null())
+        .output()?;
+    ensure!(two.status.code() == Some(7), "{two:?}");
+    served
+        .tapelib(&scratch, &["unload", "LH0003"])?
+        .expect_success()?;
+    let mut resume = by_volume(&scratch, &served, "resume", "LH0001")?;
+    let done = run(resume.arg("--json"))?.expect_success()?;
+    let done: serde_json::Value = serde_json::from_str(&done.text())?;
+    let volumes = serde_json::json!(["LH0002", "LH0003", "LH0001"]);
+    ensure!(done["volumes"] == volumes, "{done}");
+    // Verify and restore bring what they need, whichever they are told of.
+    run(&mut by_volume(&scratch, &served, "verify", "LH0003")?)?.expect_success()?;
+    let to = scratch.join("restored");
+    let mut restore = by_volume(&scratch, &served, "restore", "LH0001")?;
+    run(restore.arg("--to").arg(&to))?.expect_success()?;
+    let below = to.join(source.strip_prefix("/").context("an absolute path")?);
+    expect_equal(&source, &below)?;
+    served.stop()
+}
+
+#[test]
+fn a_person_at_the_terminal_brings_a_set_s_next_volume() -> Result<()> {
+    let scratch = Scratch::new()?;
+    let served = small(&scratch)?;
+    let source = for_three(&scratch)?;
+    let serial = served.drives[0].rsplit('#').next().context("a serial")?;
+    let load = |name: &str| {
+        let args = ["load", name, "--drive", serial];
+        served.tapelib(&scratch, &args)?.expect_success()
+    };
+    load("LH0001")?;
+    let mut backup = mover(&scratch, &served.drives[0], "backup")?;
+    let mut person = Person::at(backup.arg(&source))?;
+    person.hears("load the next volume, then press Enter")?;
+    // Too early, and then with the wrong one.
+    let unload = |name: &str| {
+        served
+            .tapelib(&scratch, &["unload", name])?
+            .expect_success()
+    };
+    unload("LH0001")?;
+    person.says("\n")?;
+    person.hears("load the next volume, then press Enter")?;
+    load("LH0001")?;
+    person.says("\n")?;
+    person.hears("volume LH0001 is one of the set's already")?;
+    person.hears("load the next volume, then press Enter")?;
+    unload("LH0001")?;
+    load("LH0002")?;
+    person.says("\n")?;
+    person.hears("load the next volume, then press Enter")?;
+    person.says("q\n")?;
+    ensure!(person.leaves()? == Some(7), "it stops where it is told to");
+    // Later, and asked for by name.
+    served
+        .tapelib(&scratch, &["unload", "LH0002"])?
+        .expect_success()?;
+    load("LH0003")?;
+    run(&mut mover(&scratch, &served.drives[0], "resume")?)?.expect_success()?;
+    let mut verify = mover(&scratch, &served.drives[0], "verify")?;
+    let mut person = Person::at(&mut verify)?;
+    for (before, next) in [
+        ("LH0003", "LH0001"),
+        ("LH0001", "LH0002"),
+        ("LH0002", "LH0003"),
+    ] {
+        person.hears(&format!("load volume {next}"))?;
+        served
+            .tapelib(&scratch, &["unload", before])?
+            .expect_success()?;
+        load(next)?;
+        person.says("\n")?;
+    }
+    ensure!(person.leaves()? == Some(0), "all is there");
+    served.stop()
 }
 
 /// The mover is told a library and a volume, and no drive.
@@ -213,11 +264,13 @@ fn by_volume(scratch: &Scratch, served: &Served, command: &str, volume: &str) ->
 #[test]
 fn a_volume_is_named_and_the_library_brings_it() -> Result<()> {
     let scratch = Scratch::new()?;
-    create(&scratch)?;
+    served::create(&scratch, &SIZES)?;
     let served = Served::start(&scratch)?;
     let source = source(&scratch, "source", 2)?;
     run(&mut by_volume(&scratch, &served, "label", "LH0003L9")?)?.expect_success()?;
-    tapelib(&scratch, &served, &["unload", "LH0003"])?.expect_success()?;
+    served
+        .tapelib(&scratch, &["unload", "LH0003"])?
+        .expect_success()?;
     run(by_volume(&scratch, &served, "backup", "LH0003")?.arg(&source))?.expect_success()?;
     let status = run(&mut by_volume(&scratch, &served, "status", "LH0003")?)?.expect_success()?;
     ensure!(status.text().contains("LH0003"), "{status}");
@@ -237,11 +290,13 @@ fn a_volume_is_named_and_the_library_brings_it() -> Result<()> {
 #[test]
 fn a_label_that_is_not_the_cartridge_s_is_refused() -> Result<()> {
     let scratch = Scratch::new()?;
-    create(&scratch)?;
+    served::create(&scratch, &SIZES)?;
     // Somebody copies a labelled cartridge over another one.
     let served = Served::start(&scratch)?;
     run(&mut by_volume(&scratch, &served, "label", "LH0001")?)?.expect_success()?;
-    tapelib(&scratch, &served, &["unload", "LH0001"])?.expect_success()?;
+    served
+        .tapelib(&scratch, &["unload", "LH0001"])?
+        .expect_success()?;
     served.stop()?;
     let cartridges = scratch.join("lib/cartridges");
     fs::copy(

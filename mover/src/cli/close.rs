@@ -1,5 +1,6 @@
 //! `lh-mover close`
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
@@ -8,8 +9,9 @@ use serde_json::json;
 
 use super::display::Display;
 use super::{CatalogArg, DriveArg, JsonArg, output};
+use crate::job::close::{self, Closed};
 use crate::job::session::Purpose;
-use crate::job::{ExitStatus, JobError, close};
+use crate::job::{ExitStatus, JobError};
 use crate::progress::Progress;
 
 /// End the unfinished set at the end of the volume
@@ -21,6 +23,11 @@ use crate::progress::Progress;
 pub struct Close {
     #[command(flatten)]
     drive: DriveArg,
+
+    /// The set's journal, if it lies on several volumes and the journal was
+    /// brought from another node [default: the one in the catalog's folder]
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
 
     /// Where the set is damaged, keep only what lies before the damage; what
     /// lies behind it is overwritten
@@ -37,10 +44,19 @@ impl Close {
     pub(super) fn run(self, progress: &Arc<Progress>) -> Result<ExitStatus, JobError> {
         let catalog = Catalog::open(&self.catalog.dir()?)?;
         let mut session = self.drive.session(&self.catalog, Purpose::Write)?;
+        let options = close::Options {
+            journal: self.journal,
+            give_up_behind_damage: self.give_up_behind_damage,
+        };
         let display = Display::start(progress);
-        let result = close::run(&mut session, &catalog, self.give_up_behind_damage, progress);
+        let mut problems = Vec::new();
+        let result = close::run(&mut session, &catalog, &options, progress, &mut problems);
         drop(display);
-        let closed = result?;
+        output::problems(&problems);
+        let Closed {
+            done: closed,
+            whole,
+        } = result?;
         session.release();
         if let Some(why) = &closed.not_in_catalog {
             say!("lh-mover: closed, but not in the catalog: {why}; use `lh-mover scan`");
@@ -50,7 +66,8 @@ impl Close {
                 "set": closed.set,
                 "number": closed.number,
                 "volume": closed.volume,
-                "partial": !closed.whole,
+                "volumes": closed.volumes,
+                "partial": !whole,
                 "files": closed.totals.members,
                 "bytes": closed.totals.bytes,
                 "elapsed_s": closed.elapsed.as_secs_f64(),
@@ -66,7 +83,7 @@ impl Close {
                     closed.set,
                     closed.totals.members,
                     output::bytes(closed.totals.bytes),
-                    if closed.whole {
+                    if whole {
                         ""
                     } else {
                         "; partial: the backup did not come to its end"

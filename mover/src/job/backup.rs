@@ -103,6 +103,7 @@ pub fn run(
         source,
     };
     let mut set = Writing {
+        partial: false,
         pool: writing::pool(&label, options.buffer_bytes)?,
         session,
         catalog,

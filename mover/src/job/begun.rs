@@ -34,11 +34,17 @@ pub(super) struct Begun {
     pub note: Option<String>,
 }
 
-/// Looks at the file at the cursor, if it stands in the middle of one.
+/// Looks at the file at the cursor, if it stands in the middle of one. `gone`
+/// is what is said of one that the source does not give.
 ///
 /// # Errors
 /// [`JobError::Medium`] if no archive can go on there.
-pub(super) fn look(cursor: Cursor, mut source: Source, extent: &Extent) -> Result<Begun, JobError> {
+pub(super) fn look(
+    cursor: Cursor,
+    mut source: Source,
+    extent: &Extent,
+    gone: &str,
+) -> Result<Begun, JobError> {
     let record_bytes = extent.record_bytes;
     let layout = |at| match at {
         0 => Layout::new(record_bytes),
@@ -95,9 +101,13 @@ pub(super) fn look(cursor: Cursor, mut source: Source, extent: &Extent) -> Resul
     first.extend(found);
     if whole.stored >= LARGE && whole.start >= extent.offset {
         let note = format!(
-            "{}: {} while the backup was interrupted; what was stored of it is dropped",
+            "{}: {}; what was stored of it is dropped",
             Shown(&path),
-            if again { "was changed" } else { "is gone" },
+            if again {
+                "was changed while the backup was interrupted"
+            } else {
+                gone
+            },
         );
         return Ok(Begun {
             layout: layout(whole.start).map_err(no_archive)?,
@@ -119,7 +129,7 @@ pub(super) fn look(cursor: Cursor, mut source: Source, extent: &Extent) -> Resul
     Ok(give_up(
         (offset, entries),
         whole,
-        again,
+        (!again).then_some(gone),
         layout,
         first,
         source,
@@ -192,19 +202,22 @@ fn go_on(
 fn give_up(
     (offset, entries): (u64, u64),
     mut whole: Whole,
-    again: bool,
+    gone: Option<&str>,
     layout: Layout,
     first: Vec<Found>,
     source: Source,
 ) -> Begun {
     let path = Shown(&whole.entry.path);
-    let (state, note, problem) = if again {
-        let note = format!("{path}: was changed while the backup was interrupted; stored again");
-        (State::Superseded, Some(note), None)
-    } else {
-        let what = "is gone since the backup was interrupted; what was stored of it is filled up \
-                    with zeros";
-        (State::Damaged, None, Some(what.to_owned()))
+    let (state, note, problem) = match gone {
+        None => {
+            let note =
+                format!("{path}: was changed while the backup was interrupted; stored again");
+            (State::Superseded, Some(note), None)
+        }
+        Some(gone) => {
+            let what = format!("{gone}; what was stored of it is filled up with zeros");
+            (State::Damaged, None, Some(what))
+        }
     };
     whole.given_up = true;
     whole.entry.state = state;

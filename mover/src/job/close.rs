@@ -1,82 +1,116 @@
 //! Closing: an unfinished set gets its end and an index, marked partial.
 //!
-//! Without a journal, what the set holds is found by reading its archive. It is
+//! What a set on one volume holds is found by reading its archive. It is
 //! kept up to the end of the last whole member; what was begun behind it is
-//! given up, for half a file is none.
+//! given up, for half a file is none. A set that lies on several volumes is
+//! ended behind the last checkpoint in its journal, as if it was resumed and
+//! its source gave nothing more: the volumes before the last have their end.
 
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use longhaul_catalog::Catalog;
-use longhaul_ffi::buffer::{ALIGNMENT, Buffer, Pool};
+use longhaul_ffi::buffer::Buffer;
 use longhaul_format::archive::{Layout, Part};
 use longhaul_format::label::Label;
-use uuid::Uuid;
 
 use super::JobError;
 use super::ledger::Ledger;
+use super::resume;
 use super::session::Session;
 use super::survey::Survey;
 use super::volume::{Tail, TapeSet};
 use super::walkthrough::Ended;
-use super::writing::{self, Writing};
+use super::writing::{self, Done, Writing};
 use crate::checkpoint::journal::Asked;
 use crate::checkpoint::tracker::Intervals;
 use crate::drive::Read;
-use crate::pipeline::entry::Totals;
 use crate::progress::Progress;
-use crate::source::{self, Roots};
+use crate::source::{self, Problem, Roots};
 
-/// Buffers for the index of a set that is closed.
-const BUFFERS: usize = 16;
+/// How a set is closed.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The journal, if it is not the one that lies with the catalog.
+    pub journal: Option<PathBuf>,
+    /// Where the archive is damaged, keep what lies before that: what lies
+    /// behind it is overwritten.
+    pub give_up_behind_damage: bool,
+}
 
 /// A set that was closed.
 #[derive(Debug)]
 pub struct Closed {
-    /// Its identity.
-    pub set: Uuid,
-    /// Its number on the volume.
-    pub number: u32,
-    /// The volume's name.
-    pub volume: String,
-    /// What it holds.
-    pub totals: Totals,
+    /// The set.
+    pub done: Done,
     /// Whether its archive was whole, and only the index was missing.
     pub whole: bool,
-    /// How long it took.
-    pub elapsed: Duration,
-    /// Why the catalog does not know the set, if it does not.
-    pub not_in_catalog: Option<String>,
 }
 
-/// Closes the unfinished set at the volume's end. Where its archive is damaged,
-/// what lies behind the damage would be overwritten: it is given up only where
-/// that was said.
+/// Closes the unfinished set at the volume's end.
 ///
 /// # Errors
-/// [`JobError::Usage`] if there is none; [`JobError::Refused`] if it is damaged;
-/// the drive's.
+/// [`JobError::Usage`] if there is none; [`JobError::Refused`] if it is damaged
+/// and nothing said that it may be cut there; the drive's.
 pub fn run(
     session: &mut Session,
     catalog: &Catalog,
-    give_up_behind_damage: bool,
+    options: &Options,
     progress: &Arc<Progress>,
+    problems: &mut Vec<Problem>,
 ) -> Result<Closed, JobError> {
     let begun = Instant::now();
     let label = session.label()?;
-    let Tail::Unfinished(set) = session.tail(&label)? else {
-        return Err(JobError::Usage(format!(
-            "{}: volume {} ends in no unfinished set; there is nothing to close",
-            session.drive().label(),
-            label.name
-        )));
+    let tail = session.tail(&label)?;
+    let journal = resume::journal_of(catalog, options.journal.as_deref(), &label, &tail)?;
+    let spanning = journal.filter(|found| {
+        let mut volumes = found.volumes.iter();
+        volumes.len() > 1
+            && (options.journal.is_some() || volumes.any(|volume| volume.uuid == label.uuid))
+    });
+    let mut closed = match (spanning, tail) {
+        (Some(recovered), tail) => {
+            let done = resume::end(
+                session,
+                catalog,
+                recovered,
+                (label, tail),
+                progress,
+                problems,
+            )?;
+            Closed { done, whole: false }
+        }
+        (None, Tail::Unfinished(set)) if set.head.part == 1 => {
+            by_reading(session, catalog, label, set, options, progress)?
+        }
+        (None, Tail::Unfinished(set)) => {
+            return Err(JobError::Refused(format!(
+                "{set} began on another volume, and its journal is not here; nothing was written; \
+                 name the journal with --journal"
+            )));
+        }
+        (None, Tail::Ready { .. }) => {
+            return Err(JobError::Usage(format!(
+                "{}: volume {} ends in no unfinished set; there is nothing to close",
+                session.drive().label(),
+                label.name
+            )));
+        }
     };
-    if set.head.part > 1 {
-        return Err(JobError::Refused(format!(
-            "{set} began on another volume: what lies there would be in no index; nothing was \
-             written; go on with it (`lh-mover resume`)"
-        )));
-    }
+    closed.done.elapsed = begun.elapsed();
+    Ok(closed)
+}
+
+/// Closes a set on one volume, of which only the tape is asked.
+fn by_reading(
+    session: &mut Session,
+    catalog: &Catalog,
+    label: Label,
+    set: TapeSet,
+    options: &Options,
+    progress: &Arc<Progress>,
+) -> Result<Closed, JobError> {
     let volume = set.volume_of(&label.name, label.uuid);
     let journal = writing::journal_head(session, &set.head, &label, &Asked::default());
     let mut ledger = Ledger::new(catalog, &journal, &volume)?;
@@ -89,7 +123,7 @@ pub fn run(
     let end = survey.end();
     drop(survey);
     let damaged = matches!(ended, Ended::Damaged(_) | Ended::Unreadable(_));
-    if damaged && !give_up_behind_damage {
+    if damaged && !options.give_up_behind_damage {
         return Err(JobError::Refused(format!(
             "{set}: {}; nothing was written; `lh-mover restore` still reads what is whole; to keep \
              only what lies before the damage, say --give-up-behind-damage",
@@ -108,42 +142,24 @@ pub fn run(
             session.drive().write_filemarks(1, true)?;
         }
     }
-    let record_bytes = usize::try_from(label.record_bytes).unwrap_or(usize::MAX);
-    let pool = Pool::new(BUFFERS, record_bytes.saturating_add(ALIGNMENT))
-        .map_err(|error| JobError::local("memory for the records", error))?;
-    let totals = ledger.totals();
     let mut writing = Writing {
+        pool: writing::pool(&label, 0)?,
         session,
         catalog,
         progress,
         head: set.head.clone(),
         // Nothing is read any more.
         asked: Asked::default(),
+        partial: !whole,
         roots: Roots::default(),
         walk: source::Options::default(),
         intervals: Intervals::default(),
-        pool,
-        label: label.clone(),
-        here: set.clone(),
+        label,
+        here: set,
         volumes: vec![volume],
     };
-    let index_head = writing.index_head(totals, !whole);
-    let (index_block, rows) = writing.index(ledger, index_head)?;
-    let set = TapeSet {
-        index_block: Some(index_block),
-        finished: true,
-        ..set
-    };
-    let entered = rows.enter(catalog, &label, &set);
-    Ok(Closed {
-        set: set.head.set,
-        number: set.head.sequence,
-        volume: label.name.to_string(),
-        totals,
-        whole,
-        elapsed: begun.elapsed(),
-        not_in_catalog: entered.err(),
-    })
+    let done = writing.end_with_index(ledger)?;
+    Ok(Closed { done, whole })
 }
 
 /// Goes behind the archive's last record, and behind its filemark if that is

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use longhaul_scsi::smc::read_element_status::{Element, ElementType};
 
-use super::JobError;
+use super::{ExitStatus, JobError};
 use crate::changer::{Changer, ChangerError, Inventory, Trouble, serial_of};
 use crate::drive::Drive;
 use crate::transport;
@@ -144,8 +144,7 @@ impl Library {
         let to = to
             .or_else(|| inventory.home_of(source))
             .ok_or_else(|| self.trouble(Trouble::Occupied("there is no free slot".into())))?;
-        // The robot can take only what the drive has let go.
-        Drive::open(transport::open(&self.drive_name(source)?)?)?.unload()?;
+        self.let_go(source)?;
         Ok(self.changer.carry(source.address, to)?)
     }
 
@@ -160,9 +159,21 @@ impl Library {
             && source.kind == ElementType::DataTransfer
             && source.full
         {
-            Drive::open(transport::open(&self.drive_name(source)?)?)?.unload()?;
+            self.let_go(source)?;
         }
         Ok(self.changer.carry(from, to)?)
+    }
+
+    /// Has a drive let its volume go: the robot can take nothing else.
+    fn let_go(&self, source: &Element) -> Result<(), JobError> {
+        let name = self.drive_name(source)?;
+        let unloaded =
+            || -> Result<(), JobError> { Ok(Drive::open(transport::open(&name)?)?.unload()?) };
+        match unloaded() {
+            // Its holder has let it go, and waits for another.
+            Err(error) if error.exit_status() == ExitStatus::Held && source.accessible => Ok(()),
+            other => other,
+        }
     }
 
     /// The first empty drive that this node can open.
@@ -187,10 +198,18 @@ impl Library {
         ))))
     }
 
+    /// Waits until a drive has taken its volume, unless that is for its holder
+    /// to do.
     fn wait_ready(&self, element: &Element) -> Result<String, JobError> {
         let name = self.drive_name(element)?;
-        Drive::open(transport::open(&name)?)?.ready(READY_WAIT)?;
-        Ok(name)
+        let waited = || -> Result<(), JobError> {
+            Drive::open(transport::open(&name)?)?.ready(READY_WAIT)?;
+            Ok(())
+        };
+        match waited() {
+            Err(error) if error.exit_status() != ExitStatus::Held => Err(error),
+            _ => Ok(name),
+        }
     }
 
     /// How a drive of this library is opened.

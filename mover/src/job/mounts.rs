@@ -85,6 +85,11 @@ impl Mounts {
         Some(found)
     }
 
+    /// Whether a person has brought the volume in use.
+    pub(super) fn is_asked(&self) -> bool {
+        self.library.is_none() && self.used >= self.drives.len() && is_attended()
+    }
+
     /// Where a volume of this name may be, other than in the drive in use.
     pub(super) fn candidates(&self, name: &str) -> Vec<Next> {
         if self.library.is_some() {

@@ -8,7 +8,7 @@
 //! durably forgotten first.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -31,7 +31,7 @@ use crate::progress::Progress;
 use crate::source::{self, Problem, Roots};
 
 /// How a set is gone on with.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// The journal, if it is not the one that lies with the catalog.
     pub journal: Option<PathBuf>,
@@ -95,7 +95,7 @@ pub fn run(
     let begun = Instant::now();
     let label = session.label()?;
     let tail = session.tail(&label)?;
-    let recovered = journal_of(catalog, options, &label, &tail)?;
+    let recovered = journal_of(catalog, options.journal.as_deref(), &label, &tail)?;
     let asked = match &recovered {
         Some(recovered) => recovered.head.asked.clone(),
         None => options.asked.clone(),
@@ -121,6 +121,7 @@ pub fn run(
         catalog,
         options,
         progress,
+        ending: false,
     };
     let mut resumed = match (recovered, tail) {
         (recovered, tail) if options.afresh => job.afresh(recovered, tail, asked, problems),
@@ -135,14 +136,37 @@ pub fn run(
     Ok(resumed)
 }
 
-/// The journal of the set that is to be gone on with, if there is one.
-fn journal_of(
+/// Ends the set of this journal behind its last checkpoint, as if its source
+/// gave nothing more.
+///
+/// # Errors
+/// As for [`run`]; [`JobError::Refused`] if no checkpoint holds.
+pub(super) fn end(
+    session: &mut Session,
     catalog: &Catalog,
-    options: &Options,
+    recovered: Recovered,
+    (label, tail): (Label, Tail),
+    progress: &Arc<Progress>,
+    problems: &mut Vec<Problem>,
+) -> Result<Done, JobError> {
+    let mut job = Job {
+        session,
+        catalog,
+        options: &Options::default(),
+        progress,
+        ending: true,
+    };
+    Ok(job.journalled(recovered, label, tail, problems)?.done)
+}
+
+/// The journal of the set that is to be gone on with, if there is one.
+pub(super) fn journal_of(
+    catalog: &Catalog,
+    named: Option<&Path>,
     label: &Label,
     tail: &Tail,
 ) -> Result<Option<Recovered>, JobError> {
-    if let Some(path) = &options.journal {
+    if let Some(path) = named {
         let recovered = Recovered::read(path)?;
         if let Tail::Unfinished(set) = tail
             && recovered.head.set != set.head.set
@@ -188,6 +212,8 @@ struct Job<'a> {
     catalog: &'a Catalog,
     options: &'a Options,
     progress: &'a Arc<Progress>,
+    /// Whether the set is ended where it broke off.
+    ending: bool,
 }
 
 /// Where a set with a journal goes on.
@@ -240,6 +266,10 @@ impl Job<'_> {
                 self.on_next(recovered, label, ended, problems)
             }
             From::Here(checkpoint) => self.on_last(recovered, label, here, checkpoint, problems),
+            From::Nowhere if self.ending => Err(JobError::Refused(format!(
+                "volume {} holds nothing that the journal says of set {}; nothing was written",
+                label.name, recovered.head.set
+            ))),
             From::Nowhere if here.is_there => {
                 let asked = recovered.head.asked.clone();
                 drop(recovered);
@@ -351,8 +381,12 @@ impl Job<'_> {
         label: Label,
         here: TapeSet,
     ) -> Result<Writing<'_>, JobError> {
-        let roots = roots(&asked)?;
+        let roots = match self.ending {
+            true => Roots::default(),
+            false => roots(&asked)?,
+        };
         Ok(Writing {
+            partial: self.ending,
             pool: writing::pool(&label, self.options.buffer_bytes)?,
             session: self.session,
             catalog: self.catalog,
@@ -392,7 +426,7 @@ impl Job<'_> {
         let cursor = reread::run(session, &label, &set, &mut ledger, &mut links, progress)?;
         let Some(cursor) = cursor else {
             drop(ledger);
-            return self.only_index(&label, &set);
+            return self.only_index();
         };
         let point = Point::Tape {
             members: cursor.entries,
@@ -407,28 +441,17 @@ impl Job<'_> {
     }
 
     /// Writes the index of a set whose archive is whole.
-    fn only_index(&mut self, label: &Label, set: &TapeSet) -> Result<Resumed, JobError> {
-        let closed = close::run(self.session, self.catalog, false, self.progress)?;
-        let end_block = self.session.drive().position()?.block;
-        let tape_bytes = end_block.saturating_sub(set.first_block) * label.record_bytes;
-        let done = Done {
-            set: closed.set,
-            number: closed.number,
-            volumes: vec![closed.volume.clone()],
-            volume: closed.volume,
-            totals: closed.totals,
-            tape_bytes,
-            first_block: set.first_block,
-            end_block,
-            elapsed: closed.elapsed,
-            not_in_catalog: closed.not_in_catalog,
+    fn only_index(&mut self) -> Result<Resumed, JobError> {
+        let options = close::Options::default();
+        let (session, problems) = (&mut *self.session, &mut Vec::new());
+        let closed = close::run(session, self.catalog, &options, self.progress, problems)?;
+        let point = Point::Tape {
+            members: closed.done.totals.members,
+            bytes: closed.done.tape_bytes,
         };
         Ok(Resumed {
-            done,
-            point: Point::Tape {
-                members: closed.totals.members,
-                bytes: tape_bytes,
-            },
+            done: closed.done,
+            point,
             note: None,
         })
     }
@@ -444,7 +467,12 @@ impl Job<'_> {
         match tail {
             Tail::Unfinished(_) => {
                 drop(recovered);
-                close::run(self.session, self.catalog, false, self.progress)?;
+                let options = close::Options {
+                    journal: self.options.journal.clone(),
+                    give_up_behind_damage: false,
+                };
+                let session = &mut *self.session;
+                close::run(session, self.catalog, &options, self.progress, problems)?;
                 self.anew(None, asked, problems)
             }
             Tail::Ready { .. } => self.anew(recovered, asked, problems),

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::JobError;
 use super::mounts::{self, Mounts, Next};
 use super::volume::{self, Tail, TapeSet};
-use crate::drive::{Drive, Key};
+use crate::drive::{Drive, Key, Problem};
 use crate::transport;
 
 /// How long a cartridge may take to become ready. A first load of an LTO-9
@@ -24,8 +24,9 @@ pub enum Purpose {
     Write,
 }
 
-/// How often a person is asked for one volume.
-const ASKED_MAX: u32 = 100;
+/// How often a person is asked for a volume in one job: enough for the largest
+/// set with many mistakes.
+const ASKED_MAX: u32 = 10_000;
 
 /// A drive that this process holds, ready, with its reservation and modes, and
 /// where further volumes come from.
@@ -41,6 +42,8 @@ pub struct Session {
     brought: bool,
     /// Blocks that drives before this one have confirmed.
     confirmed: u64,
+    /// How often a person was asked for a volume.
+    asked: u32,
 }
 
 impl Session {
@@ -91,6 +94,7 @@ impl Session {
             volume: None,
             brought: false,
             confirmed: 0,
+            asked: 0,
         };
         session.start()?;
         Ok(session)
@@ -188,12 +192,40 @@ impl Session {
             }
             Next::Person(volume) => {
                 self.drive.unload()?;
-                if !mounts::ask(self.drive.label(), volume.as_deref()) {
-                    return Err(JobError::NeedsVolume("another volume is needed".into()));
-                }
+                return self.ask(volume.as_deref());
             }
         }
         self.start()
+    }
+
+    /// Asks a person for a volume until there is one in the drive.
+    fn ask(&mut self, volume: Option<&str>) -> Result<(), JobError> {
+        loop {
+            if self.asked >= ASKED_MAX || !mounts::ask(self.drive.label(), volume) {
+                return Err(JobError::NeedsVolume("another volume is needed".into()));
+            }
+            self.asked += 1;
+            match self.start() {
+                Err(JobError::Drive(error)) if matches!(error.problem(), Problem::NoMedium) => {
+                    log::warn!("{error}");
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Asks the person who has brought the volume in the drive for another one.
+    ///
+    /// # Errors
+    /// What is wrong with this one, if nobody brought it;
+    /// [`JobError::NeedsVolume`] if there is no other.
+    pub fn ask_again(&mut self, wrong: JobError) -> Result<(), JobError> {
+        if !self.mounts.is_asked() {
+            return Err(wrong);
+        }
+        log::warn!("{wrong}");
+        let volume = self.mounts.expected().map(str::to_owned);
+        self.mount(Next::Person(volume))
     }
 
     /// Blocks read that were what the drives' checksums say; `None` if the

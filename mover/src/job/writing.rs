@@ -124,6 +124,8 @@ pub(super) struct Writing<'a> {
     pub head: SetHead,
     /// What it is of.
     pub asked: Asked,
+    /// Whether the set is ended without all of that.
+    pub partial: bool,
     pub roots: Roots,
     pub walk: source::Options,
     pub intervals: Intervals,
@@ -382,7 +384,7 @@ impl Writing<'_> {
 
     /// Takes the volume in the drive as the set's next one.
     pub fn go_over(&mut self, cursor: Cursor) -> Result<Leg, JobError> {
-        let taken = self.take_volume(&cursor);
+        let taken = self.take_some_volume(&cursor);
         let volume = taken.map_err(|error| self.unfinished(error))?;
         let path = journal::path_of(self.catalog.dir(), self.head.set);
         let recovered = Recovered::read(&path)?;
@@ -390,6 +392,19 @@ impl Writing<'_> {
         // What is wrong with what is stored already was said.
         let (leg, _) = self.lead_on(recovered, cursor, self.volumes.len() - 1, &mut Vec::new())?;
         Ok(leg)
+    }
+
+    /// The same; a person who has brought one that cannot be taken is asked for
+    /// another.
+    fn take_some_volume(&mut self, cursor: &Cursor) -> Result<Volume, JobError> {
+        loop {
+            match self.take_volume(cursor) {
+                Err(error @ (JobError::Refused(_) | JobError::Unfinished(_))) => {
+                    self.session.ask_again(error)?;
+                }
+                other => return other,
+            }
+        }
     }
 
     /// Looks whether the volume in the drive can be the set's next one.
@@ -467,7 +482,11 @@ impl Writing<'_> {
     pub fn begun(&self, cursor: Cursor, extent: &Extent) -> Result<Begun, JobError> {
         let source = Source::start(&self.roots, &self.walk, &cursor.place)
             .map_err(|error| JobError::local("starting the walk", error))?;
-        let begun = begun::look(cursor, source, extent)?;
+        let gone = match self.partial {
+            true => "had not been stored whole when the set was closed",
+            false => "is gone since the backup was interrupted",
+        };
+        let begun = begun::look(cursor, source, extent, gone)?;
         if let Some(note) = &begun.note {
             log::warn!("{note}");
         }
@@ -537,8 +556,13 @@ impl Writing<'_> {
     /// Ends the archive's tape file, writes the index, and enters the set.
     fn finish(&mut self, ledger: Ledger) -> Result<Done, JobError> {
         self.session.drive().write_filemarks(1, true)?;
+        self.end_with_index(ledger)
+    }
+
+    /// Writes the index from where the drive stands, and enters the set.
+    pub fn end_with_index(&mut self, ledger: Ledger) -> Result<Done, JobError> {
         let totals = ledger.totals();
-        let index_head = self.index_head(totals, false);
+        let index_head = self.index_head(totals);
         let (index_block, rows) = self.index(ledger, index_head)?;
         // The set is done: what the drive says now changes nothing of that.
         let after = self.session.drive().position();
@@ -574,7 +598,7 @@ impl Writing<'_> {
     /// Writes the index archive from where the drive stands, and the filemark
     /// whose GOOD makes the set done. Returns the block in which it begins, and
     /// the rows for the catalog.
-    pub fn index(&mut self, ledger: Ledger, index_head: Head) -> Result<(u64, Rows), JobError> {
+    fn index(&mut self, ledger: Ledger, index_head: Head) -> Result<(u64, Rows), JobError> {
         let dir = self.catalog.dir();
         let text = readme(&self.label, &index_head);
         let (index, rows) = ledger.finish(self.catalog, index_head)?;
@@ -620,12 +644,12 @@ impl Writing<'_> {
     }
 
     /// The index's first line.
-    pub fn index_head(&self, totals: Totals, partial: bool) -> Head {
+    fn index_head(&self, totals: Totals) -> Head {
         Head {
             longhaul_index: INDEX_VERSION,
             set: self.head.set,
             sequence: self.head.sequence,
-            partial,
+            partial: self.partial,
             volumes: self.volumes.clone(),
             record_bytes: self.label.record_bytes,
             started: self.head.started,

@@ -114,6 +114,52 @@ fn r24_a_set_waits_for_its_next_volume() {
     restores(&rig, &turned, &tree, "out");
 }
 
+#[test]
+fn o03_a_set_that_broke_off_on_its_second_volume_can_be_closed() {
+    let rig = Rig::new();
+    let tree = tree(&rig);
+    labelled(&rig);
+    let plan = "[[fault]]\nopcode = \"WRITE(6)\"\nnth = 40\nreset = \"power\"\n";
+    fs::write(rig.path("plan.toml"), plan).expect("written");
+    let faulty = format!("{}&faults=plan.toml", DRIVES[1]);
+    let often = ["--checkpoint-interval", "0.01", text(&tree)];
+    let broken = mover(&rig, "backup", &[DRIVES[0], &faulty], &often);
+    assert!([5, 6].contains(&broken.code), "{broken:?}");
+    // The first volume alone is not where it ends.
+    mover(&rig, "close", &DRIVES[..1], &[])
+        .ended(7)
+        .says("volume SPAN02 is needed");
+    // Nor is it to be ended without its journal.
+    let journals = rig.path("catalog/journals");
+    let aside = rig.path("aside");
+    fs::rename(&journals, &aside).expect("moved");
+    mover(&rig, "close", &DRIVES[1..2], &[])
+        .ended(4)
+        .says("--journal");
+    let mut files = fs::read_dir(&aside).expect("listed").flatten();
+    let journal = files
+        .map(|file| file.path())
+        .find(|path| path.extension().is_some_and(|end| end == "journal"))
+        .expect("a journal");
+    let args = ["--journal", text(&journal), "--json"];
+    let closed = mover(&rig, "close", &DRIVES[1..2], &args).ended(0).json();
+    assert_eq!(closed["partial"], true, "{closed}");
+    assert_eq!(closed["volumes"], serde_json::json!(["SPAN01", "SPAN02"]));
+    let turned = [DRIVES[1], DRIVES[0]];
+    // The file in whose middle the set broke off is filled up, or dropped.
+    let verified = mover(&rig, "verify", &turned, &[]);
+    assert!([0, 1].contains(&verified.code), "{verified:?}");
+    mover(&rig, "restore", &turned, &["--to", "out"]);
+    let found = contents(&rig.restored("out", &tree));
+    let expected = contents(&tree);
+    let whole = found.iter().filter(|file| expected.contains(file)).count();
+    assert!(whole >= 5, "{closed}");
+    assert!(found.len() - whole <= 1, "{closed}");
+    // The volume takes the next set.
+    let more = rig.tree("more", &["b"]);
+    mover(&rig, "backup", &DRIVES[1..2], &[text(&more)]).ended(0);
+}
+
 /// Records of 16 KiB on cartridges of 1 MiB, for trying many faults.
 fn small(rig: &Rig, nth: u32, faulty: usize, plan: &str) -> ([String; 3], [String; 3]) {
     let name = |number: usize| format!("v{nth}-{number}.vtape");
