@@ -136,7 +136,7 @@ fn o03_a_set_that_broke_off_on_its_second_volume_can_be_closed() {
     mover(&rig, "close", &DRIVES[1..2], &[])
         .ended(4)
         .says("--journal");
-    let mut files = fs::read_dir(&aside).expect("listed").flatten();
+    let files = fs::read_dir(&aside).expect("listed").flatten();
     let journal = files
         .map(|file| file.path())
         .find(|path| path.extension().is_some_and(|end| end == "journal"))
