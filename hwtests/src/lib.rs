@@ -15,6 +15,7 @@
 //!   tarfile, and knows what each of them cannot bring back.
 //! - [`rig`] boots real kernels, with real SCSI drivers and networks between
 //!   them, as ordinary processes.
+//! - [`jobs`] runs the mover's jobs in the test's own process.
 //! - [`served`] is an emulated library on a socket; [`person`] sits at a
 //!   terminal in front of a program.
 //! - [`scratch`] gives a test a folder of its own that goes away with it.
@@ -25,6 +26,7 @@
 
 pub mod compare;
 pub mod conformance;
+pub mod jobs;
 pub mod peers;
 pub mod person;
 pub mod program;

@@ -15,6 +15,9 @@ pub const SCRATCH_VARIABLE: &str = "LONGHAUL_SCRATCH";
 /// Set to anything, it keeps scratch folders.
 pub const KEEP_VARIABLE: &str = "LONGHAUL_KEEP";
 
+/// A file system in memory.
+const MEMORY: &str = "/dev/shm";
+
 /// A folder of a test's own. It goes away with the value, even if the test
 /// fails; `LONGHAUL_KEEP=1` keeps it, to look at.
 #[derive(Debug)]
@@ -28,7 +31,10 @@ impl Scratch {
     /// # Errors
     /// If the place for scratch folders is not there or not writable.
     pub fn new() -> Result<Scratch> {
-        let place = env::var_os(SCRATCH_VARIABLE).map_or_else(env::temp_dir, PathBuf::from);
+        Scratch::below(&env::var_os(SCRATCH_VARIABLE).map_or_else(env::temp_dir, PathBuf::from))
+    }
+
+    fn below(place: &Path) -> Result<Scratch> {
         // By its real name: what is backed up is named so.
         let place = place
             .canonicalize()
@@ -42,6 +48,19 @@ impl Scratch {
             eprintln!("keeping {}", dir.path().display());
         }
         Ok(Scratch { dir })
+    }
+
+    /// The same in memory, for tests that make many small files durable.
+    ///
+    /// # Errors
+    /// As [`new`](Scratch::new).
+    pub fn in_memory() -> Result<Scratch> {
+        match Path::new(MEMORY) {
+            place if place.is_dir() && env::var_os(SCRATCH_VARIABLE).is_none() => {
+                Scratch::below(place)
+            }
+            _ => Scratch::new(),
+        }
     }
 
     /// The folder.

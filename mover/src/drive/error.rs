@@ -136,7 +136,7 @@ pub enum Problem {
     /// The session writes no more.
     #[error(
         "{cause}; up to {unsynchronised} objects accepted since the last synchronisation \
-             may be lost; the set is unfinished: resume or close it"
+             may be lost"
     )]
     Lost {
         /// What happened.

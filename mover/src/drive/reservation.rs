@@ -119,16 +119,26 @@ impl Drive {
     /// [`Problem::Held`] names the holder; [`Problem::NoReservations`] if the
     /// drive can't; else those of the drive.
     pub fn reserve(&mut self, key: Key) -> Result<(), DriveError> {
-        let registered = match self.holder()? {
-            Some(holder) => self.inherit(&[Key(holder.key)], key)?,
-            None => self.register(key)?,
-        };
-        if !registered || !self.reserve_out(OutAction::Reserve, key, Key(0))? {
+        let mut reserved = self.try_reserve(key)?;
+        if !reserved && self.holder()?.is_none() {
+            // The drive was reset in between, and has forgotten our key.
+            reserved = self.try_reserve(key)?;
+        }
+        if !reserved {
             return Err(self.held());
         }
         // From here on a unit attention about reservations is about ours.
         self.key = Some(key);
         self.verify_reservation().inspect_err(|_| self.key = None)
+    }
+
+    /// Whether the drive let itself be registered with and reserved.
+    fn try_reserve(&mut self, key: Key) -> Result<bool, DriveError> {
+        let registered = match self.holder()? {
+            Some(holder) => self.inherit(&[Key(holder.key)], key)?,
+            None => self.register(key)?,
+        };
+        Ok(registered && self.reserve_out(OutAction::Reserve, key, Key(0))?)
     }
 
     /// Takes the drive from the holder of the key `old`, who is gone, for this

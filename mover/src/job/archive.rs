@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use longhaul_ffi::buffer::Pool;
@@ -74,12 +75,17 @@ pub fn write(
     let (hashed, to_join) = bounded(pool.count());
     let (joined, to_drive) = bounded(pool.count());
     let (notes, to_ledger) = bounded(NOTES);
+    // A channel keeps what is in it for as long as there are senders, and with
+    // it the buffers for which the assembler waits. So whoever gives up has the
+    // assembler stop, and takes what comes until then.
+    let broken = AtomicBool::new(false);
     let (assembled, noted, written) = std::thread::scope(|scope| {
         for _ in 0..digest::threads() {
             let (to_hash, hashed) = (to_hash.clone(), hashed.clone());
             scope.spawn(move || digest::hash(&to_hash, &hashed));
         }
-        // A channel ends when all its senders, or receivers, are gone.
+        let broken = &broken;
+        // A channel ends when all its senders are gone.
         drop((to_hash, hashed));
         let noting = scope.spawn(move || take_notes(to_ledger, ledger));
         let entries = notes.clone();
@@ -88,6 +94,7 @@ pub fn write(
             let each = |entry| entries.send(Note::Entry(entry)).map_err(drop);
             // If nobody takes notes any more, whoever did tells why.
             let _ = digest::join(&to_join, &joined, from, each, progress);
+            pour_away(&to_join, broken);
         });
         let checkpoints = notes.clone();
         let writing = scope.spawn(move || {
@@ -98,9 +105,11 @@ pub fn write(
                 tracker,
                 publish: &mut publish,
             });
-            write::run(drive, to_drive, at_early_warning, checkpoints, progress)
+            let written = write::run(drive, &to_drive, at_early_warning, checkpoints, progress);
+            pour_away(&to_drive, broken);
+            written
         });
-        let assembled = Assembler::new(start, pool.clone(), records, progress)
+        let assembled = Assembler::new(start, pool.clone(), records, progress, broken)
             .and_then(|assembler| assemble(assembler, head, found, &notes, progress, problems));
         drop(notes);
         (assembled, ended(noting), ended(writing))
@@ -117,6 +126,13 @@ pub fn write(
         AssembleError::Ring(source) => JobError::local("reading the source", source),
         error => JobError::Unfinished(error.to_string()),
     })
+}
+
+/// Takes what comes until nothing does; if something does, the assembler is to
+/// stop.
+fn pour_away<T>(channel: &Receiver<T>, broken: &AtomicBool) {
+    broken.store(true, Ordering::Relaxed);
+    channel.iter().for_each(drop);
 }
 
 fn take_notes(notes: Receiver<Note>, ledger: Option<&mut Ledger>) -> io::Result<()> {

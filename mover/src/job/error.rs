@@ -70,6 +70,19 @@ pub enum JobError {
     /// Goes on only with another volume, or a person's help.
     #[error("{0}")]
     NeedsVolume(String),
+    /// The writing of a set broke off, where it can be taken up again.
+    #[error(
+        "{cause}; set {number} of volume {volume} is unfinished; go on with `lh-mover resume`, or \
+         end it with `lh-mover close`"
+    )]
+    BrokenOff {
+        /// Why.
+        cause: Box<JobError>,
+        /// The set's number on the volume on which it begins.
+        number: u32,
+        /// That volume's name.
+        volume: String,
+    },
     /// The catalog cannot be used.
     #[error("the catalog: {}", chain(.0))]
     Catalog(#[from] CatalogError),
@@ -113,6 +126,7 @@ impl JobError {
             // A catalog of another version, or a damaged one, is left alone.
             JobError::Refused(_) | JobError::Catalog(_) => ExitStatus::Refused,
             JobError::Held(_) => ExitStatus::Held,
+            JobError::BrokenOff { cause, .. } => cause.exit_status(),
             JobError::Journal(error) => of_journal(error),
             JobError::Unfinished(_) => ExitStatus::Unfinished,
             // The disk is full, a folder cannot be made: a person has to look.

@@ -4,6 +4,8 @@
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 
+use longhaul_format::index::Volume;
+
 use super::JobError;
 use super::library::{Library, Loaded};
 
@@ -69,10 +71,14 @@ impl Mounts {
         self.volumes.get(self.used).map(String::as_str)
     }
 
-    /// The one behind the volume in use; `None` if there is none, nor anybody
-    /// to ask.
-    pub(super) fn advance(&mut self) -> Option<Next> {
-        let next = self.used + 1;
+    /// The one behind the volume in use that is not called one of these names,
+    /// as far as it has a name; `None` if there is none, nor anybody to ask.
+    pub(super) fn advance(&mut self, but: &[Volume]) -> Option<Next> {
+        let is_one = |name: &String| but.iter().any(|one| name.starts_with(one.name.as_str()));
+        let mut next = self.used + 1;
+        while self.volumes.get(next).is_some_and(is_one) {
+            next += 1;
+        }
         let volume = self.volumes.get(next).cloned();
         let found = match &self.library {
             Some(_) => Next::Library(volume?),

@@ -247,7 +247,7 @@ impl Job<'_> {
         {
             let next = is_new && matches!(tail, Tail::Ready { .. });
             if !next {
-                self.session.next_volume()?;
+                self.session.next_volume(&recovered.volumes)?;
             }
             return self.on_next(recovered, label, ended, problems);
         }
@@ -262,7 +262,7 @@ impl Job<'_> {
         let here = here(&recovered, &last, &label, tail)?;
         match self.from(&recovered, &last, &label, &here)? {
             From::Next(ended) => {
-                self.session.next_volume()?;
+                self.session.next_volume(&recovered.volumes)?;
                 self.on_next(recovered, label, ended, problems)
             }
             From::Here(checkpoint) => self.on_last(recovered, label, here, checkpoint, problems),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use longhaul_format::index::Volume;
 use longhaul_format::label::Label;
 use uuid::Uuid;
 
@@ -119,15 +120,16 @@ impl Session {
         Ok(())
     }
 
-    /// Goes over to the next volume that the job was given: it is in the drive
-    /// then, and that is ready. The one before is let go.
+    /// Goes over to the next volume that the job was given, and that is not
+    /// called as one of these: it is in the drive then, and that is ready. The
+    /// one before is let go.
     ///
     /// # Errors
     /// [`JobError::NeedsVolume`] if there is no other; the library's, the
     /// drive's.
-    pub fn next_volume(&mut self) -> Result<(), JobError> {
+    pub fn next_volume(&mut self, but: &[Volume]) -> Result<(), JobError> {
         self.brought = false;
-        match self.mounts.advance() {
+        match self.mounts.advance(but) {
             Some(next) => self.mount(next),
             None => Err(JobError::NeedsVolume("another volume is needed".into())),
         }
@@ -135,7 +137,7 @@ impl Session {
 
     /// Whether there is another volume, or somebody to ask for one.
     pub fn has_next(&self) -> bool {
-        self.mounts.clone().advance().is_some()
+        self.mounts.clone().advance(&[]).is_some()
     }
 
     /// Brings a volume to the drive, or goes over to the drive that holds it.
@@ -212,6 +214,11 @@ impl Session {
                 other => return other,
             }
         }
+    }
+
+    /// Whether a person has brought the volume in the drive.
+    pub fn is_asked(&self) -> bool {
+        self.mounts.is_asked()
     }
 
     /// Asks the person who has brought the volume in the drive for another one.

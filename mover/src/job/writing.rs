@@ -164,7 +164,16 @@ impl Writing<'_> {
     /// # Errors
     /// Whatever ends it. What the medium holds then is in the journal as far as
     /// the drive could still be asked.
-    pub fn run(&mut self, mut leg: Leg, problems: &mut Vec<Problem>) -> Result<Done, JobError> {
+    pub fn run(&mut self, leg: Leg, problems: &mut Vec<Problem>) -> Result<Done, JobError> {
+        let done = self.on_all_volumes(leg, problems);
+        done.map_err(|error| self.broken_off(error))
+    }
+
+    fn on_all_volumes(
+        &mut self,
+        mut leg: Leg,
+        problems: &mut Vec<Problem>,
+    ) -> Result<Done, JobError> {
         loop {
             let (ledger, flow) = self.archive(leg, problems)?;
             let ended = match flow {
@@ -179,7 +188,7 @@ impl Writing<'_> {
                 Flow::Whole(last) => match self.finish(ledger) {
                     Err(JobError::Drive(error)) if is_full(&error) => match last {
                         Some(last) => self.cut_again(last)?,
-                        None => return Err(self.unfinished(JobError::Drive(error))),
+                        None => return Err(error.into()),
                     },
                     done => {
                         only_once(problems);
@@ -187,15 +196,14 @@ impl Writing<'_> {
                     }
                 },
             };
-            self.session.next_volume().map_err(|error| {
-                let error = match error {
+            self.session
+                .next_volume(&self.volumes)
+                .map_err(|error| match error {
                     JobError::NeedsVolume(what) => {
                         JobError::NeedsVolume(format!("volume {} is full; {what}", self.label.name))
                     }
                     error => error,
-                };
-                self.unfinished(error)
-            })?;
+                })?;
             leg = self.go_over(ended.cursor)?;
         }
     }
@@ -249,20 +257,20 @@ impl Writing<'_> {
                 self.make_safe(&mut tracker, &mut ledger)?;
                 match tracker.newest().cloned().or(at_start) {
                     Some(newest) => Flow::Full(self.end_volume(&newest, &mut ledger)?),
-                    None => return Err(self.unfinished(JobError::NeedsVolume(what))),
+                    None => return Err(JobError::NeedsVolume(what)),
                 }
             }
             Err(JobError::Drive(error)) if is_full(&error) => {
                 self.make_safe(&mut tracker, &mut ledger)?;
                 match tracker.newest().cloned().or(at_start) {
                     Some(newest) => Flow::Full(self.end_volume(&newest, &mut ledger)?),
-                    None => return Err(self.unfinished(JobError::Drive(error))),
+                    None => return Err(error.into()),
                 }
             }
             Err(JobError::Drive(error)) => Flow::Failing(error),
             Err(JobError::Unfinished(what)) => {
                 self.make_safe(&mut tracker, &mut ledger)?;
-                return Err(self.unfinished(JobError::Unfinished(what)));
+                return Err(JobError::Unfinished(what));
             }
             Err(other) => return Err(other),
         };
@@ -270,20 +278,14 @@ impl Writing<'_> {
     }
 
     /// Says that the set can be gone on with.
-    fn unfinished(&self, error: JobError) -> JobError {
-        let what = format!(
-            "set {} of volume {} is unfinished; go on with `lh-mover resume`, or end it with \
-             `lh-mover close`",
-            self.head.sequence, self.head.volume
-        );
+    fn broken_off(&self, error: JobError) -> JobError {
         match error {
-            JobError::Unfinished(why) => JobError::Unfinished(format!("{why}; {what}")),
-            JobError::NeedsVolume(why) => JobError::NeedsVolume(format!("{why}; {what}")),
-            JobError::Refused(why) => JobError::Refused(format!("{why}; {what}")),
-            other => {
-                log::warn!("{what}");
-                other
-            }
+            JobError::BrokenOff { .. } => error,
+            error => JobError::BrokenOff {
+                cause: Box::new(error),
+                number: self.head.sequence,
+                volume: self.head.volume.to_string(),
+            },
         }
     }
 
@@ -347,7 +349,7 @@ impl Writing<'_> {
             proof::newest(writing.session, &writing.label, &here)
         };
         let Some(at) = anew(self)? else {
-            return Err(self.unfinished(JobError::Drive(error)));
+            return Err(error.into());
         };
         log::warn!(
             "{error}; the set goes on on another volume; retire volume {}, or clean the drive",
@@ -385,7 +387,7 @@ impl Writing<'_> {
     /// Takes the volume in the drive as the set's next one.
     pub fn go_over(&mut self, cursor: Cursor) -> Result<Leg, JobError> {
         let taken = self.take_some_volume(&cursor);
-        let volume = taken.map_err(|error| self.unfinished(error))?;
+        let volume = taken.map_err(|error| self.broken_off(error))?;
         let path = journal::path_of(self.catalog.dir(), self.head.set);
         let recovered = Recovered::read(&path)?;
         self.volumes.push(volume);
@@ -394,10 +396,16 @@ impl Writing<'_> {
         Ok(leg)
     }
 
-    /// The same; a person who has brought one that cannot be taken is asked for
-    /// another.
+    /// The same; one that the set has already is passed by, and a person who has
+    /// brought one that cannot be taken is asked for another.
     fn take_some_volume(&mut self, cursor: &Cursor) -> Result<Volume, JobError> {
         loop {
+            let label = self.session.label()?;
+            let is_known = self.volumes.iter().any(|volume| volume.uuid == label.uuid);
+            if is_known && !self.session.is_asked() && self.session.has_next() {
+                self.session.next_volume(&self.volumes)?;
+                continue;
+            }
             match self.take_volume(cursor) {
                 Err(error @ (JobError::Refused(_) | JobError::Unfinished(_))) => {
                     self.session.ask_again(error)?;

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_channel::Sender;
 use longhaul_ffi::buffer::{ALIGNMENT, Pool, Span};
@@ -173,6 +174,8 @@ pub struct Assembler<'a> {
     links: Links,
     out: Sender<Record>,
     progress: &'a Progress,
+    /// Whether the records go nowhere any more.
+    broken: &'a AtomicBool,
     /// What went wrong with files, one by one.
     pub problems: Vec<Problem>,
 }
@@ -187,6 +190,7 @@ impl<'a> Assembler<'a> {
         pool: Pool,
         out: Sender<Record>,
         progress: &'a Progress,
+        broken: &'a AtomicBool,
     ) -> Result<Assembler<'a>, AssembleError> {
         let mut ring = Ring::new(READS).map_err(AssembleError::Ring)?;
         if let Err(error) = ring.register(&pool) {
@@ -216,6 +220,7 @@ impl<'a> Assembler<'a> {
             links,
             out,
             progress,
+            broken,
             problems: Vec::new(),
         };
         if let Some(rest) = rest {
@@ -534,6 +539,9 @@ impl<'a> Assembler<'a> {
         loop {
             if self.progress.stopping() {
                 return Err(AssembleError::Interrupted);
+            }
+            if self.broken.load(Ordering::Relaxed) {
+                return Err(AssembleError::Stopped);
             }
             self.send_complete(0)?;
             if let Some(buffer) = self.pool.try_take() {

@@ -42,11 +42,11 @@ pub struct Checkpoints<'a> {
 /// the drive works on one, the next is taken from the channel.
 ///
 /// # Errors
-/// [`WriteStopped`]; the records that were not written are dropped, and
-/// whoever sends more is told by the closed channel.
+/// [`WriteStopped`]; what to do with the records that come still is left to the
+/// caller.
 pub fn run(
     drive: &mut Drive,
-    records: Receiver<Ready>,
+    records: &Receiver<Ready>,
     at_early_warning: AtEarlyWarning,
     mut checkpoints: Option<Checkpoints<'_>>,
     progress: &Progress,
