@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use longhaul_catalog::Catalog;
-use longhaul_mover::checkpoint::journal::Asked;
+use longhaul_mover::checkpoint::journal::{self, Asked};
+use longhaul_mover::checkpoint::recovered::Recovered;
 use longhaul_mover::checkpoint::tracker::Intervals;
 use longhaul_mover::job::adopt::{self, Choice};
 use longhaul_mover::job::mounts::Mounts;
@@ -129,6 +130,26 @@ impl Jobs {
     pub fn is_begun(&self) -> Result<bool> {
         let journals = self.dir.join("journals");
         Ok(journals.is_dir() && journals.read_dir()?.next().is_some())
+    }
+
+    /// What the journals say is on the volumes: for each checkpoint the volume's
+    /// name, the block behind it, and the CRC32C of the record before that.
+    ///
+    /// # Errors
+    /// If a journal cannot be read.
+    pub fn checkpoints(&self) -> Result<Vec<(String, u64, u32)>> {
+        let mut all = Vec::new();
+        for path in journal::all(&self.dir) {
+            let journal = Recovered::look(&path)?;
+            for checkpoint in &journal.checkpoints {
+                let mut volumes = journal.volumes.iter();
+                let on = volumes.find(|volume| volume.sequence == checkpoint.volume);
+                let name = on.context("a checkpoint on no volume")?.name.to_string();
+                let crc = *checkpoint.records.last().context("no record")?;
+                all.push((name, checkpoint.block, crc));
+            }
+        }
+        Ok(all)
     }
 
     /// Verifies the newest set, and restores it below a folder.

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use longhaul_emulator::medium::{Cartridge, Object};
 use longhaul_hwtests::jobs::Jobs;
 use longhaul_hwtests::program::{ours, run};
 use longhaul_hwtests::scratch::{Scratch, remove_tree};
@@ -140,8 +141,25 @@ impl Round<'_> {
                 }
                 Err(error) => self.expect_said(begun, &error)?,
             }
+            self.expect_held()?;
             broke += 1;
         }
+    }
+
+    /// Fails, unless the media hold every checkpoint in the journal.
+    fn expect_held(&self) -> Result<()> {
+        for (volume, block, crc) in self.jobs.checkpoints()? {
+            let number = volume.trim_start_matches("FAULT").parse()?;
+            let mut cartridge = Cartridge::open(&self.file(number))?;
+            let objects = cartridge.medium().objects();
+            ensure!(objects >= block, "{volume}: {objects} of {block} objects");
+            match cartridge.object(block - 1)? {
+                Object::Block(bytes) if crc32c::crc32c(&bytes) == crc => {}
+                Object::Block(_) => bail!("{volume}: another record lies before block {block}"),
+                Object::Filemark => bail!("{volume}: a filemark lies before block {block}"),
+            }
+        }
+        Ok(())
     }
 
     /// Who stops says where, and how to go on.
