@@ -43,3 +43,9 @@ fn r7_o1_a_backup_over_fibre_channel_survives_a_link_loss_on_6_1() -> Result<()>
     let name = "r7_o1_a_backup_over_fibre_channel_survives_a_link_loss_on_6_1";
     link_loss(name, Kernel::V6_1)
 }
+
+#[test]
+fn r7_o1_a_backup_over_fibre_channel_survives_a_link_loss_on_7_2() -> Result<()> {
+    let name = "r7_o1_a_backup_over_fibre_channel_survives_a_link_loss_on_7_2";
+    link_loss(name, Kernel::V7)
+}

@@ -13,17 +13,15 @@ use crate::{data, mover};
 
 const PATHS: [Net; 2] = [Net::San, Net::SecondSan];
 
-#[test]
-fn a_cut_path_is_replaced_and_the_reservation_holds_on_both() -> Result<()> {
-    let name = "a_cut_path_is_replaced_and_the_reservation_holds_on_both";
-    trial(name, &plain(Kernel::V6_1), 3, |trial| {
+fn cut_path(name: &'static str, kernel: Kernel) -> Result<()> {
+    trial(name, &plain(kernel), 3, |trial| {
         let network = Network::new(3)?;
-        let mut target = Host::boot_on(&network, trial, Kernel::V6_1, 1)?;
+        let mut target = Host::boot_on(&network, trial, kernel, 1)?;
         library::serve(&mut target, &door(&PATHS, &[2, 3]))?;
-        let mut host = Host::boot_on(&network, trial, Kernel::V6_1, 2)?;
+        let mut host = Host::boot_on(&network, trial, kernel, 2)?;
         data::make(&mut host)?;
         log_in(&mut host, 2, &PATHS)?;
-        let mut other = Host::boot_on(&network, trial, Kernel::V6_1, 3)?;
+        let mut other = Host::boot_on(&network, trial, kernel, 3)?;
         log_in(&mut other, 3, &[Net::SecondSan])?;
 
         // One drive, not two.
@@ -60,4 +58,16 @@ fn a_cut_path_is_replaced_and_the_reservation_holds_on_both() -> Result<()> {
         data::run(&mut host, &mover::verify_and_restore(serial))?;
         Ok(())
     })
+}
+
+#[test]
+fn a_cut_path_is_replaced_and_the_reservation_holds_on_both_on_6_1() -> Result<()> {
+    let name = "a_cut_path_is_replaced_and_the_reservation_holds_on_both_on_6_1";
+    cut_path(name, Kernel::V6_1)
+}
+
+#[test]
+fn a_cut_path_is_replaced_and_the_reservation_holds_on_both_on_7_2() -> Result<()> {
+    let name = "a_cut_path_is_replaced_and_the_reservation_holds_on_both_on_7_2";
+    cut_path(name, Kernel::V7)
 }

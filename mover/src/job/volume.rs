@@ -18,8 +18,10 @@ use super::walkthrough::is_medium;
 use crate::drive::{Drive, Position, Problem, Read, SpaceStop};
 use crate::pipeline::entry::Extent;
 
-/// Most bytes of a block that are looked at to tell what a tape holds.
-const BLOCK_BYTES: usize = RECORD_BYTES_MAX as usize;
+/// Most bytes of a label's record: anybody's is far shorter. A foreign block may
+/// be longer; a host adapter that does not take so long a transfer has no part
+/// in the question whose the volume is.
+const LABEL_BYTES: usize = 64 << 10;
 
 /// A set, as it lies on the volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,14 +105,13 @@ pub enum First {
 /// The drive's.
 pub fn first(drive: &mut Drive) -> Result<First, JobError> {
     drive.rewind()?;
-    let mut buffer = Buffer::zeroed(BLOCK_BYTES);
+    let mut buffer = Buffer::zeroed(LABEL_BYTES);
     let mut records: Vec<Vec<u8>> = Vec::new();
     let mut closed = false;
     loop {
-        let (read, back) = drive.read(buffer, BLOCK_BYTES);
+        let (read, back) = drive.read(buffer, LABEL_BYTES);
         buffer = back;
         match read {
-            // The longest label record of anybody's is far below this.
             Ok(Read::Block(len)) => records.push(buffer[..len.min(4096)].to_vec()),
             Ok(Read::Filemark) => {
                 closed = true;
@@ -306,7 +307,7 @@ pub fn head_at(drive: &mut Drive, block: u64, label: &Label) -> Result<SetHead, 
 /// Reads the record at which the drive stands, which begins a tape file; `None`
 /// at the end of data.
 fn head_here(drive: &mut Drive, label: &Label) -> Result<Option<SetHead>, JobError> {
-    let record_bytes = usize::try_from(label.record_bytes).unwrap_or(BLOCK_BYTES);
+    let record_bytes = usize::try_from(label.record_bytes).unwrap_or(RECORD_BYTES_MAX as usize);
     let (read, buffer) = drive.read(Buffer::zeroed(record_bytes), record_bytes);
     let len = match read? {
         Read::Block(len) => len,
