@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -12,6 +13,19 @@ use longhaul_hwtests::program::{ours, run};
 use longhaul_hwtests::scratch::{Scratch, remove_tree};
 use longhaul_mover::job::writing::Done;
 use longhaul_mover::job::{ExitStatus, JobError};
+
+/// Held by jobs together, and by who starts a program alone: a child has a copy
+/// of every open file until it executes its program, and with it a journal's
+/// lock, which a job that goes on then finds held.
+static CHILDREN: RwLock<()> = RwLock::new(());
+
+fn with_jobs() -> RwLockReadGuard<'static, ()> {
+    CHILDREN.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn with_children() -> RwLockWriteGuard<'static, ()> {
+    CHILDREN.write().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A tree, and labelled cartridges of 1 MiB.
 pub struct Bed {
@@ -125,6 +139,7 @@ impl Round<'_> {
     /// Backs up, or goes on; each attempt meets one of the faults. Tells how
     /// many broke off.
     pub fn attempts(&self, faults: &[Fault]) -> Result<(Done, usize)> {
+        let _jobs = with_jobs();
         let mut broke = 0;
         loop {
             let drives = self.drives(faults.get(broke))?;
@@ -185,7 +200,10 @@ impl Round<'_> {
         let mut drives = self.drives(None)?;
         drives.rotate_left(*volumes.last().context("a volume")?);
         let to = self.dir.join("restored");
-        self.jobs.restore(&drives, &to)?;
+        {
+            let _jobs = with_jobs();
+            self.jobs.restore(&drives, &to)?;
+        }
         self.bed.expect_restored(&to)?;
         match by_tar {
             true => self.tar(&volumes),
@@ -195,6 +213,7 @@ impl Round<'_> {
 
     /// Exports the volumes and has GNU tar restore them.
     fn tar(&self, volumes: &[usize]) -> Result<()> {
+        let _children = with_children();
         let to = self.dir.join("by-tar");
         fs::create_dir(&to)?;
         let mut tar = Command::new("tar");
@@ -233,6 +252,7 @@ fn contents(dir: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>> {
 
 /// A cartridge is a sparse file.
 fn sparse_copy(from: &Path, to: &Path) -> Result<()> {
+    let _children = with_children();
     let mut copy = Command::new("cp");
     run(copy.arg("--sparse=always").arg(from).arg(to))?.expect_success()?;
     Ok(())

@@ -10,22 +10,24 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use longhaul_catalog::Catalog;
 use longhaul_format::archive::{SetHead, SetKind};
 use longhaul_format::index::Volume;
 use longhaul_format::label::Label;
+use uuid::Uuid;
 
 use super::ledger::{self, Ledger};
 use super::session::Session;
 use super::volume::{Tail, TapeSet, tape_file};
 use super::writing::{self, Done, Writing};
-use super::{JobError, backup, close, proof, reread};
+use super::{JobError, adopt, backup, close, proof, reread};
 use crate::checkpoint::journal::{self, Asked};
 use crate::checkpoint::recovered::Recovered;
 use crate::checkpoint::tracker::Intervals;
 use crate::checkpoint::{Checkpoint, Cursor};
+use crate::pipeline::entry::Totals;
 use crate::pipeline::links::Links;
 use crate::progress::Progress;
 use crate::source::{self, Problem, Roots};
@@ -259,6 +261,11 @@ impl Job<'_> {
             let tail = self.session.tail(&label)?;
             (label, tail)
         };
+        if let Tail::Ready { .. } = tail
+            && let Some(set) = self.finished(recovered.head.set, &label)?
+        {
+            return self.only_catalog(recovered, &label, &set);
+        }
         let here = here(&recovered, &last, &label, tail)?;
         match self.from(&recovered, &last, &label, &here)? {
             From::Next(ended) => {
@@ -285,6 +292,54 @@ impl Job<'_> {
                 self.anew(Some(recovered), asked, problems)
             }
         }
+    }
+
+    /// The set on this volume, if it is done.
+    fn finished(&mut self, set: Uuid, label: &Label) -> Result<Option<TapeSet>, JobError> {
+        // Sets are looked for from behind the label on.
+        self.session.label()?;
+        let mut sets = self.session.sets(label)?.into_iter();
+        Ok(sets.rfind(|found| found.head.set == set && found.finished))
+    }
+
+    /// Enters a set that came to its end on tape when its mover died.
+    fn only_catalog(
+        &mut self,
+        recovered: Recovered,
+        label: &Label,
+        set: &TapeSet,
+    ) -> Result<Resumed, JobError> {
+        log::warn!("{set} had come to its end: only the catalog did not know it");
+        let record = adopt::adopt(self.session, self.catalog, label, set, self.progress)?;
+        let volumes = recovered.volumes.iter().map(|on| on.name.to_string());
+        let totals = Totals {
+            members: record.members,
+            bytes: record.bytes,
+            damaged: record.errors,
+        };
+        let end_block = self.session.drive().position()?.block;
+        let last = end_block.saturating_sub(set.first_block);
+        let tape_bytes = last.saturating_mul(label.record_bytes);
+        let tape_bytes = set.head.offset.saturating_add(tape_bytes);
+        let done = Done {
+            set: record.uuid,
+            number: recovered.head.sequence,
+            volume: recovered.volumes[0].name.to_string(),
+            volumes: volumes.collect(),
+            totals,
+            tape_bytes,
+            first_block: set.first_block,
+            end_block,
+            elapsed: Duration::ZERO,
+            not_in_catalog: None,
+        };
+        give_up(recovered);
+        let point = Point::Tape {
+            members: totals.members,
+            bytes: tape_bytes,
+        };
+        let note = None;
+        Ok(Resumed { done, point, note })
     }
 
     /// The newest point of which the tape is found to hold everything.
@@ -486,10 +541,8 @@ impl Job<'_> {
         asked: Asked,
         problems: &mut Vec<Problem>,
     ) -> Result<Resumed, JobError> {
-        if let Some(recovered) = given_up
-            && let Err(error) = std::fs::remove_file(recovered.path())
-        {
-            log::warn!("{}: {error}", recovered.path().display());
+        if let Some(recovered) = given_up {
+            give_up(recovered);
         }
         let roots = roots(&asked)?;
         let options = backup::Options {
@@ -505,6 +558,13 @@ impl Job<'_> {
             point: Point::Nothing,
             note: None,
         })
+    }
+}
+
+/// Removes a journal that nobody needs any more.
+fn give_up(recovered: Recovered) {
+    if let Err(error) = std::fs::remove_file(recovered.path()) {
+        log::warn!("{}: {error}", recovered.path().display());
     }
 }
 
