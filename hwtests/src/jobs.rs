@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use longhaul_catalog::Catalog;
-use longhaul_mover::checkpoint::journal::{self, Asked};
+use longhaul_mover::checkpoint::journal;
 use longhaul_mover::checkpoint::recovered::Recovered;
 use longhaul_mover::checkpoint::tracker::Intervals;
 use longhaul_mover::job::adopt::{self, Choice};
 use longhaul_mover::job::mounts::Mounts;
-use longhaul_mover::job::resume::{self, Resumed};
+use longhaul_mover::job::resume;
 use longhaul_mover::job::session::{Purpose, Session};
 use longhaul_mover::job::writing::Done;
 use longhaul_mover::job::{JobError, backup, label, restore, verify};
@@ -36,8 +36,8 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    /// Jobs whose catalog lies in this folder, which is made. A checkpoint is
-    /// taken after so many seconds, or without a pause.
+    /// Jobs whose catalog lies in this folder, which is made. Between two
+    /// checkpoints lies at least this time.
     ///
     /// # Errors
     /// If it cannot be made.
@@ -96,22 +96,14 @@ impl Jobs {
         Ok(done)
     }
 
-    /// Goes on with the set at the end of the volumes in these drives. What
-    /// went wrong with its files is told beside it.
+    /// Goes on with the set whose journal is there, on the volumes in these
+    /// drives.
     ///
     /// # Errors
     /// The job's.
-    pub fn resume(
-        &self,
-        drives: &[String],
-        asked: Option<&Path>,
-    ) -> Result<(Resumed, Vec<Problem>), JobError> {
+    pub fn resume(&self, drives: &[String]) -> Result<Done, JobError> {
         let mut session = Session::open(mounts(drives), Purpose::Write)?;
         let options = resume::Options {
-            asked: Asked {
-                paths: asked.map(Path::to_owned).into_iter().collect(),
-                ..Asked::default()
-            },
             buffer_bytes: BUFFER_BYTES,
             intervals: self.intervals,
             ..resume::Options::default()
@@ -120,7 +112,7 @@ impl Jobs {
         let catalog = &self.catalog;
         let resumed = resume::run(&mut session, catalog, &options, &progress, &mut problems)?;
         session.release();
-        Ok((resumed, problems))
+        Ok(resumed.done)
     }
 
     /// Whether a set waits for being gone on with.

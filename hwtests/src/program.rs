@@ -49,6 +49,21 @@ pub fn ours(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// Has `lh-vtl` export a cartridge's tape files to a folder.
+///
+/// # Errors
+/// If it does not.
+pub fn export(cartridge: &Path, to: &Path) -> Result<()> {
+    let args = [
+        OsStr::new("export"),
+        cartridge.as_os_str(),
+        OsStr::new("--to"),
+        to.as_os_str(),
+    ];
+    run_ours("lh-vtl", args)?.expect_success()?;
+    Ok(())
+}
+
 /// Whether a program of this name is installed.
 pub fn is_installed(name: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use longhaul_hwtests::compare::expect_equal;
 use longhaul_hwtests::peers::{Reader, expect_readable};
-use longhaul_hwtests::program::{ours, run, run_ours};
+use longhaul_hwtests::program::{export, ours, run};
 use longhaul_hwtests::scratch::Scratch;
 use longhaul_hwtests::tree;
 
@@ -29,13 +29,7 @@ fn backed_up(scratch: &Scratch) -> Result<Volume> {
     };
     mover(&volume, "backup", &[&volume.source])?;
     let cartridge = scratch.join("tape.vtape");
-    let args = [
-        "export".as_ref(),
-        cartridge.as_os_str(),
-        "--to".as_ref(),
-        volume.files.as_os_str(),
-    ];
-    run_ours("lh-vtl", args)?.expect_success()?;
+    export(&cartridge, &volume.files)?;
     Ok(volume)
 }
 
@@ -143,13 +137,7 @@ fn spanned(scratch: &Scratch, source: &Path) -> Result<Vec<PathBuf>> {
     let mut archives = Vec::new();
     for number in 0..taken {
         let to = scratch.join(format!("volume-{number}"));
-        let mut export = Command::new(ours("lh-vtl")?);
-        export
-            .arg("export")
-            .arg(drive(number).1)
-            .arg("--to")
-            .arg(&to);
-        run(&mut export)?.expect_success()?;
+        export(&drive(number).1, &to)?;
         archives.push(to.join("001"));
     }
     Ok(archives)

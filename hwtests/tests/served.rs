@@ -145,9 +145,10 @@ fn a_library_is_served_by_one_process() -> Result<()> {
     Served::start(&scratch)?.stop()
 }
 
-/// Records of 16 KiB on three cartridges of 1 MiB in a library.
+/// Records of 16 KiB on three cartridges of 1 MiB in a library; a fourth one is
+/// blank.
 fn small(scratch: &Scratch) -> Result<Served> {
-    let sizes = ["--slots", "4", "--cartridges", "3", "--capacity", "1MiB"];
+    let sizes = ["--slots", "4", "--cartridges", "4", "--capacity", "1MiB"];
     served::create(scratch, &sizes)?;
     let served = Served::start(scratch)?;
     for name in ["LH0001", "LH0002", "LH0003"] {
@@ -206,16 +207,16 @@ fn a_person_at_the_terminal_brings_a_set_s_next_volume() -> Result<()> {
         let args = ["load", name, "--drive", serial];
         served.tapelib(&scratch, &args)?.expect_success()
     };
-    load("LH0001")?;
-    let mut backup = mover(&scratch, &served.drives[0], "backup")?;
-    let mut person = Person::at(backup.arg(&source))?;
-    person.hears("load the next volume, then press Enter")?;
-    // Too early, and then with the wrong one.
     let unload = |name: &str| {
         served
             .tapelib(&scratch, &["unload", name])?
             .expect_success()
     };
+    load("LH0001")?;
+    let mut backup = mover(&scratch, &served.drives[0], "backup")?;
+    let mut person = Person::at(backup.arg(&source))?;
+    person.hears("load the next volume, then press Enter")?;
+    // Too early, and then with the wrong one.
     unload("LH0001")?;
     person.says("\n")?;
     person.hears("load the next volume, then press Enter")?;
@@ -224,15 +225,18 @@ fn a_person_at_the_terminal_brings_a_set_s_next_volume() -> Result<()> {
     person.hears("volume LH0001 is one of the set's already")?;
     person.hears("load the next volume, then press Enter")?;
     unload("LH0001")?;
+    load("LH0004")?;
+    person.says("\n")?;
+    person.hears("blank")?;
+    person.hears("load the next volume, then press Enter")?;
+    unload("LH0004")?;
     load("LH0002")?;
     person.says("\n")?;
     person.hears("load the next volume, then press Enter")?;
     person.says("q\n")?;
     ensure!(person.leaves()? == Some(7), "it stops where it is told to");
     // Later, and asked for by name.
-    served
-        .tapelib(&scratch, &["unload", "LH0002"])?
-        .expect_success()?;
+    unload("LH0002")?;
     load("LH0003")?;
     run(&mut mover(&scratch, &served.drives[0], "resume")?)?.expect_success()?;
     let mut verify = mover(&scratch, &served.drives[0], "verify")?;
@@ -243,9 +247,7 @@ fn a_person_at_the_terminal_brings_a_set_s_next_volume() -> Result<()> {
         ("LH0002", "LH0003"),
     ] {
         person.hears(&format!("load volume {next}"))?;
-        served
-            .tapelib(&scratch, &["unload", before])?
-            .expect_success()?;
+        unload(before)?;
         load(next)?;
         person.says("\n")?;
     }

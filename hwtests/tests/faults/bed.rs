@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use longhaul_emulator::medium::{Cartridge, Object};
 use longhaul_hwtests::jobs::Jobs;
-use longhaul_hwtests::program::{ours, run};
+use longhaul_hwtests::program::{export, run};
 use longhaul_hwtests::scratch::{Scratch, remove_tree};
 use longhaul_mover::job::writing::Done;
 use longhaul_mover::job::{ExitStatus, JobError};
@@ -146,7 +146,7 @@ impl Round<'_> {
             // What never began needs no resumption, but a backup.
             let begun = self.jobs.is_begun()?;
             let done = match begun {
-                true => self.jobs.resume(&drives, None).map(|(set, _)| set.done),
+                true => self.jobs.resume(&drives),
                 false => self.jobs.backup(&drives, &self.bed.tree),
             };
             match done {
@@ -222,9 +222,7 @@ impl Round<'_> {
         tar.arg("--warning=no-unknown-keyword");
         for &number in volumes {
             let files = self.dir.join(format!("files-{number}"));
-            let mut export = Command::new(ours("lh-vtl")?);
-            export.arg("export").arg(self.file(number));
-            run(export.arg("--to").arg(&files))?.expect_success()?;
+            export(&self.file(number), &files)?;
             tar.arg("-f").arg(files.join("001"));
         }
         run(&mut tar)?.expect_success()?;

@@ -5,9 +5,10 @@
 //! What restores is compared with the source; of every few, GNU tar too restores
 //! the exported volumes.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::bed::{Bed, Fault};
 
@@ -56,6 +57,14 @@ fn last_command(bed: &Bed, drive: usize) -> Result<u64> {
     Ok(low)
 }
 
+/// The same of each volume, whose backups differ in nothing but the fault.
+static LAST_COMMANDS: LazyLock<Result<Vec<u64>>> = LazyLock::new(|| {
+    let bed = bed()?;
+    (0..FAILING)
+        .map(|drive| last_command(&bed, drive))
+        .collect()
+});
+
 /// Set to anything, every fault meets every command; else only power cuts and
 /// lost answers do, and the others every [`STRIDE`]th.
 const THOROUGH_VARIABLE: &str = "LONGHAUL_THOROUGH";
@@ -68,9 +77,11 @@ fn at_commands(name: &str, fault: &str, stride: usize) -> Result<()> {
         Some(_) => 1,
         None => stride,
     };
+    let last_commands = LAST_COMMANDS
+        .as_ref()
+        .map_err(|error| anyhow!("{error:#}"))?;
     let mut plans = Vec::new();
-    for drive in 0..FAILING {
-        let last = last_command(&bed, drive)?;
+    for (drive, &last) in last_commands.iter().enumerate() {
         ensure!(last > 20 && last < COMMANDS_MAX - BEHIND, "{last} commands");
         // Not the same ones for every kind of fault.
         let first = 1 + (name.len() + drive) % stride;

@@ -128,8 +128,8 @@ pub fn write(
     })
 }
 
-/// Takes what comes until nothing does; if something does, the assembler is to
-/// stop.
+/// Takes what comes until nothing does. By then the assembler has come to its
+/// end, or is to stop.
 fn pour_away<T>(channel: &Receiver<T>, broken: &AtomicBool) {
     broken.store(true, Ordering::Relaxed);
     channel.iter().for_each(drop);

@@ -10,7 +10,7 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use longhaul_catalog::Catalog;
 use longhaul_format::archive::{SetHead, SetKind};
@@ -261,8 +261,9 @@ impl Job<'_> {
             let tail = self.session.tail(&label)?;
             (label, tail)
         };
-        if let Tail::Ready { .. } = tail
-            && let Some(set) = self.finished(recovered.head.set, &label)?
+        if let Tail::Ready { end, .. } = &tail
+            && end.block > last.block
+            && let Some(set) = self.finished(recovered.head.set, last.block, &label)?
         {
             return self.only_catalog(recovered, &label, &set);
         }
@@ -294,12 +295,16 @@ impl Job<'_> {
         }
     }
 
-    /// The set on this volume, if it is done.
-    fn finished(&mut self, set: Uuid, label: &Label) -> Result<Option<TapeSet>, JobError> {
-        // Sets are looked for from behind the label on.
-        self.session.label()?;
-        let mut sets = self.session.sets(label)?.into_iter();
-        Ok(sets.rfind(|found| found.head.set == set && found.finished))
+    /// The set that begins at this block, if it is that one and is done.
+    fn finished(
+        &mut self,
+        set: Uuid,
+        block: u64,
+        label: &Label,
+    ) -> Result<Option<TapeSet>, JobError> {
+        self.session.drive().locate(block)?;
+        let first = self.session.sets(label)?.into_iter().next();
+        Ok(first.filter(|found| found.head.set == set && found.finished))
     }
 
     /// Enters a set that came to its end on tape when its mover died.
@@ -311,28 +316,23 @@ impl Job<'_> {
     ) -> Result<Resumed, JobError> {
         log::warn!("{set} had come to its end: only the catalog did not know it");
         let record = adopt::adopt(self.session, self.catalog, label, set, self.progress)?;
-        let volumes = recovered.volumes.iter().map(|on| on.name.to_string());
         let totals = Totals {
             members: record.members,
             bytes: record.bytes,
             damaged: record.errors,
         };
         let end_block = self.session.drive().position()?.block;
-        let last = end_block.saturating_sub(set.first_block);
-        let tape_bytes = last.saturating_mul(label.record_bytes);
-        let tape_bytes = set.head.offset.saturating_add(tape_bytes);
-        let done = Done {
-            set: record.uuid,
-            number: recovered.head.sequence,
-            volume: recovered.volumes[0].name.to_string(),
-            volumes: volumes.collect(),
-            totals,
-            tape_bytes,
-            first_block: set.first_block,
+        let number = recovered.head.sequence;
+        let record_bytes = label.record_bytes;
+        let done = Done::new(
+            number,
+            &recovered.volumes,
+            set,
+            record_bytes,
             end_block,
-            elapsed: Duration::ZERO,
-            not_in_catalog: None,
-        };
+            totals,
+        );
+        let tape_bytes = done.tape_bytes;
         give_up(recovered);
         let point = Point::Tape {
             members: totals.members,
@@ -392,7 +392,8 @@ impl Job<'_> {
             Ok::<(), JobError>(())
         })?;
         drop(recovered);
-        let leg = set.go_over(cursor)?;
+        let leg = set.go_over(cursor);
+        let leg = leg.map_err(|error| set.broken_off(error))?;
         problems.extend(set.roots.problems.iter().cloned());
         let done = set.run(leg, problems)?;
         let note = None;

@@ -1,12 +1,14 @@
 //! A set that is being written, by a backup or by who goes on with one.
 
-use std::collections::{HashSet, VecDeque};
+mod volumes;
+
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use longhaul_catalog::Catalog;
-use longhaul_ffi::buffer::{ALIGNMENT, Buffer, Pool};
-use longhaul_format::archive::{Layout, SetHead, SetKind, continuation};
+use longhaul_ffi::buffer::{ALIGNMENT, Pool};
+use longhaul_format::archive::{Layout, SetHead, SetKind};
 use longhaul_format::index::{Head, INDEX_NAME, INDEX_VERSION, README_NAME, Volume, readme};
 use longhaul_format::label::Label;
 use uuid::Uuid;
@@ -15,13 +17,13 @@ use super::archive::{self, Kept, Plan};
 use super::begun::{self, Begun};
 use super::ledger::{self, Ledger, Note, Rows};
 use super::session::Session;
-use super::volume::{TapeSet, tape_file};
-use super::{JobError, adopt, backup, convert, proof};
+use super::volume::TapeSet;
+use super::{JobError, convert};
 use crate::checkpoint::journal::{self, Asked};
 use crate::checkpoint::recovered::Recovered;
 use crate::checkpoint::tracker::{Intervals, Tracker};
 use crate::checkpoint::{Checkpoint, Cursor};
-use crate::drive::{self, DriveError, Loss};
+use crate::drive::{self, DriveError};
 use crate::pipeline::assemble::Start;
 use crate::pipeline::entry::{Extent, Totals};
 use crate::pipeline::links::Links;
@@ -52,6 +54,37 @@ pub struct Done {
     pub elapsed: Duration,
     /// Why the catalog does not know the set, if it does not.
     pub not_in_catalog: Option<String>,
+}
+
+impl Done {
+    /// A set of these volumes, which has this number on the first of them and
+    /// lies so on the last, where it ends in block `end_block`.
+    pub(super) fn new(
+        number: u32,
+        volumes: &[Volume],
+        last: &TapeSet,
+        record_bytes: u64,
+        end_block: u64,
+        totals: Totals,
+    ) -> Done {
+        let volumes: Vec<String> = volumes.iter().map(|on| on.name.to_string()).collect();
+        let records = end_block.saturating_sub(last.first_block);
+        Done {
+            set: last.head.set,
+            number,
+            volume: volumes.first().cloned().unwrap_or_default(),
+            volumes,
+            totals,
+            tape_bytes: last
+                .head
+                .offset
+                .saturating_add(records.saturating_mul(record_bytes)),
+            first_block: last.first_block,
+            end_block,
+            elapsed: Duration::ZERO,
+            not_in_catalog: None,
+        }
+    }
 }
 
 /// Memory for records.
@@ -253,24 +286,17 @@ impl Writing<'_> {
                 tracker.on_medium(u64::MAX);
                 Flow::Whole(tracker.newest().cloned().or(at_start))
             }
-            Err(JobError::NeedsVolume(what)) => {
+            Err(error) if is_end(&error) => {
                 self.make_safe(&mut tracker, &mut ledger)?;
                 match tracker.newest().cloned().or(at_start) {
                     Some(newest) => Flow::Full(self.end_volume(&newest, &mut ledger)?),
-                    None => return Err(JobError::NeedsVolume(what)),
-                }
-            }
-            Err(JobError::Drive(error)) if is_full(&error) => {
-                self.make_safe(&mut tracker, &mut ledger)?;
-                match tracker.newest().cloned().or(at_start) {
-                    Some(newest) => Flow::Full(self.end_volume(&newest, &mut ledger)?),
-                    None => return Err(error.into()),
+                    None => return Err(error),
                 }
             }
             Err(JobError::Drive(error)) => Flow::Failing(error),
-            Err(JobError::Unfinished(what)) => {
+            Err(error @ JobError::Unfinished(_)) => {
                 self.make_safe(&mut tracker, &mut ledger)?;
-                return Err(JobError::Unfinished(what));
+                return Err(error);
             }
             Err(other) => return Err(other),
         };
@@ -278,14 +304,11 @@ impl Writing<'_> {
     }
 
     /// Says that the set can be gone on with.
-    fn broken_off(&self, error: JobError) -> JobError {
-        match error {
-            JobError::BrokenOff { .. } => error,
-            error => JobError::BrokenOff {
-                cause: Box::new(error),
-                number: self.head.sequence,
-                volume: self.head.volume.to_string(),
-            },
+    pub fn broken_off(&self, error: JobError) -> JobError {
+        JobError::BrokenOff {
+            cause: Box::new(error),
+            number: self.head.sequence,
+            volume: self.head.volume.to_string(),
         }
     }
 
@@ -297,160 +320,6 @@ impl Writing<'_> {
             Some(checkpoint) => note(ledger, checkpoint),
             None => Ok(()),
         }
-    }
-
-    /// Ends the set's part on this volume at a checkpoint that the medium holds:
-    /// what lies behind it is written again on the next.
-    fn end_volume(&mut self, at: &Checkpoint, ledger: &mut Ledger) -> Result<Checkpoint, JobError> {
-        let drive = self.session.drive();
-        if drive.position()?.block != at.block {
-            drive.locate(at.block)?;
-        }
-        drive.write_filemarks(1, false)?;
-        let ended = Checkpoint {
-            ended: true,
-            ..at.clone()
-        };
-        note(ledger, ended.clone())?;
-        log::info!(
-            "volume {} is full: the set goes on on another at byte {} of its archive",
-            self.label.name,
-            ended.cursor.offset
-        );
-        Ok(ended)
-    }
-
-    /// The same where the archive had come to its end, but its index finds no
-    /// room: the archive's own end goes to the next volume with it.
-    fn cut_again(&mut self, at: Checkpoint) -> Result<Checkpoint, JobError> {
-        let upto = (at.volume, at.cursor.entries);
-        let mut ledger = self.reopened(upto, |kept| kept.block <= at.block)?;
-        self.end_volume(&at, &mut ledger)
-    }
-
-    /// The same where the cartridge or the drive fails: if there is another
-    /// volume, the part on this one ends at the newest checkpoint that it is
-    /// found to hold.
-    fn end_failing(&mut self, error: DriveError) -> Result<Checkpoint, JobError> {
-        let part = self.volumes.last().map_or(1, |volume| volume.sequence);
-        let anew = |writing: &mut Self| {
-            if !writing.session.has_next() || !is_write_error(&error) {
-                return Ok(None);
-            }
-            writing.session.drive().begin_anew()?;
-            let path = journal::path_of(writing.catalog.dir(), writing.head.set);
-            let recovered = Recovered::read(&path)?;
-            let here = recovered
-                .checkpoints
-                .iter()
-                .filter(|kept| kept.volume == part);
-            let here: VecDeque<Checkpoint> = here.cloned().collect();
-            drop(recovered);
-            proof::newest(writing.session, &writing.label, &here)
-        };
-        let Some(at) = anew(self)? else {
-            return Err(error.into());
-        };
-        log::warn!(
-            "{error}; the set goes on on another volume; retire volume {}, or clean the drive",
-            self.label.name
-        );
-        let upto = (part, at.cursor.entries);
-        let mut ledger =
-            self.reopened(upto, |kept| kept.volume < part || kept.block <= at.block)?;
-        match self.end_volume(&at, &mut ledger) {
-            Err(JobError::Drive(error)) => {
-                // What counts is where the journal and the index say that it ends.
-                log::warn!(
-                    "{error}; the set's part on volume {} has no end",
-                    self.label.name
-                );
-                let ended = Checkpoint { ended: true, ..at };
-                note(&mut ledger, ended.clone())?;
-                Ok(ended)
-            }
-            ended => ended,
-        }
-    }
-
-    fn reopened(
-        &mut self,
-        upto: (u32, u64),
-        keep: impl Fn(&Checkpoint) -> bool,
-    ) -> Result<Ledger, JobError> {
-        let path = journal::path_of(self.catalog.dir(), self.head.set);
-        let recovered = Recovered::read(&path)?;
-        let head = journal_head(self.session, &self.head, &self.label, &self.asked);
-        Ledger::resumed(self.catalog, recovered, &head, upto, keep, |_| {})
-    }
-
-    /// Takes the volume in the drive as the set's next one.
-    pub fn go_over(&mut self, cursor: Cursor) -> Result<Leg, JobError> {
-        let taken = self.take_some_volume(&cursor);
-        let volume = taken.map_err(|error| self.broken_off(error))?;
-        let path = journal::path_of(self.catalog.dir(), self.head.set);
-        let recovered = Recovered::read(&path)?;
-        self.volumes.push(volume);
-        // What is wrong with what is stored already was said.
-        let (leg, _) = self.lead_on(recovered, cursor, self.volumes.len() - 1, &mut Vec::new())?;
-        Ok(leg)
-    }
-
-    /// The same; one that the set has already is passed by, and a person who has
-    /// brought one that cannot be taken is asked for another.
-    fn take_some_volume(&mut self, cursor: &Cursor) -> Result<Volume, JobError> {
-        loop {
-            let label = self.session.label()?;
-            let is_known = self.volumes.iter().any(|volume| volume.uuid == label.uuid);
-            if is_known && !self.session.is_asked() && self.session.has_next() {
-                self.session.next_volume(&self.volumes)?;
-                continue;
-            }
-            match self.take_volume(cursor) {
-                Err(error @ (JobError::Refused(_) | JobError::Unfinished(_))) => {
-                    self.session.ask_again(error)?;
-                }
-                other => return other,
-            }
-        }
-    }
-
-    /// Looks whether the volume in the drive can be the set's next one.
-    fn take_volume(&mut self, cursor: &Cursor) -> Result<Volume, JobError> {
-        let label = self.session.label()?;
-        let refuse = |what: String| {
-            Err(JobError::Refused(format!(
-                "volume {} {what}; nothing was written to it; take another volume",
-                label.name
-            )))
-        };
-        if self.volumes.iter().any(|volume| volume.uuid == label.uuid) {
-            return refuse("is one of the set's already".into());
-        }
-        if label.record_bytes != self.label.record_bytes {
-            return refuse(format!(
-                "has records of {} bytes, and the set of {}",
-                label.record_bytes, self.label.record_bytes
-            ));
-        }
-        let (number, end) = backup::appendable(self.session, &label)?;
-        adopt::volume(self.catalog, &label)?;
-        let on_it = SetHead {
-            sequence: number,
-            part: self.volumes.len() as u32 + 1,
-            offset: cursor.offset,
-            ..self.head.clone()
-        };
-        self.here = TapeSet {
-            tape_file: end.file.unwrap_or_else(|| tape_file(number)),
-            first_block: end.block,
-            index_block: None,
-            finished: false,
-            head: on_it,
-        };
-        let volume = self.here.volume_of(&label.name, label.uuid);
-        self.label = label;
-        Ok(volume)
     }
 
     /// From where the set goes on at `cursor`, on the last of its volumes, which
@@ -545,22 +414,6 @@ impl Writing<'_> {
         Ok((leg, note))
     }
 
-    /// Writes the record with which the set's part on this volume begins.
-    fn begin_part(&mut self, cursor: &Cursor) -> Result<(), JobError> {
-        let record_bytes = self.label.record_bytes;
-        let record =
-            continuation(&self.here.head, record_bytes, cursor.cut()).map_err(|error| {
-                JobError::Usage(format!(
-                    "{error}; `lh-mover resume --restart fresh` on volumes with larger records"
-                ))
-            })?;
-        let drive = self.session.drive();
-        drive.locate(self.here.first_block)?;
-        let (written, _) = drive.write(Buffer::from_slice(&record), record.len());
-        written?;
-        Ok(())
-    }
-
     /// Ends the archive's tape file, writes the index, and enters the set.
     fn finish(&mut self, ledger: Ledger) -> Result<Done, JobError> {
         self.session.drive().write_filemarks(1, true)?;
@@ -581,26 +434,10 @@ impl Writing<'_> {
             ..self.here.clone()
         };
         let entered = rows.enter(self.catalog, &self.label, &set);
-        let last = end_block.saturating_sub(set.first_block);
-        Ok(Done {
-            set: set.head.set,
-            number: self.head.sequence,
-            volume: self.head.volume.to_string(),
-            volumes: self
-                .volumes
-                .iter()
-                .map(|volume| volume.name.to_string())
-                .collect(),
-            totals,
-            tape_bytes: set
-                .head
-                .offset
-                .saturating_add(last.saturating_mul(self.label.record_bytes)),
-            first_block: set.first_block,
-            end_block,
-            elapsed: Duration::ZERO,
-            not_in_catalog: entered.err(),
-        })
+        let (number, record_bytes) = (self.head.sequence, self.label.record_bytes);
+        let mut done = Done::new(number, &self.volumes, &set, record_bytes, end_block, totals);
+        done.not_in_catalog = entered.err();
+        Ok(done)
     }
 
     /// Writes the index archive from where the drive stands, and the filemark
@@ -683,21 +520,17 @@ fn note(ledger: &mut Ledger, checkpoint: Checkpoint) -> Result<(), JobError> {
         .map_err(|error| JobError::local("writing the journal", error))
 }
 
-fn is_full(error: &DriveError) -> bool {
-    matches!(error.problem(), drive::Problem::VolumeFull { .. })
+/// Whether the volume takes no more of the archive.
+fn is_end(error: &JobError) -> bool {
+    match error {
+        JobError::NeedsVolume(_) => true,
+        JobError::Drive(error) => is_full(error),
+        _ => false,
+    }
 }
 
-/// Whether an error of a write may be the cartridge's or this drive's alone.
-fn is_write_error(error: &DriveError) -> bool {
-    matches!(
-        error.problem(),
-        drive::Problem::Medium(_)
-            | drive::Problem::Hardware(_)
-            | drive::Problem::Lost {
-                cause: Loss::DeferredError | Loss::WriteError,
-                ..
-            }
-    )
+fn is_full(error: &DriveError) -> bool {
+    matches!(error.problem(), drive::Problem::VolumeFull { .. })
 }
 
 /// What was met again behind a volume's end, or an interruption, is said once.

@@ -100,6 +100,36 @@ fn r24_o03_a_killed_backup_goes_on_from_its_last_checkpoint() {
     );
 }
 
+/// The mover died behind the set's last filemark: its journal is there still,
+/// and the catalog does not know the set.
+#[test]
+fn r24_a_set_that_only_the_catalog_does_not_know_is_entered() {
+    let rig = Rig::new();
+    let tree = tree(&rig);
+    interrupted(&rig, &tree, 40_000_000, Signal::SIGKILL);
+    let (journals, aside) = (rig.path("catalog/journals"), rig.path("aside"));
+    fs::create_dir(&aside).expect("made");
+    for file in fs::read_dir(&journals).expect("listed").flatten() {
+        fs::copy(file.path(), aside.join(file.file_name())).expect("copied");
+    }
+    let before = resumed(&rig, &[]);
+    fs::remove_dir_all(rig.path("catalog")).expect("removed");
+    fs::create_dir(rig.path("catalog")).expect("made");
+    fs::rename(&aside, &journals).expect("moved");
+    let done = resumed(&rig, &[]);
+    for what in ["set", "number", "volumes", "files", "bytes"] {
+        assert_eq!(done[what], before[what], "{what}: {done}");
+    }
+    assert!(
+        fs::read_dir(&journals).expect("there").next().is_none(),
+        "the journal is left"
+    );
+    restores(&rig, &tree);
+    rig.mover("resume", &["--drive", DRIVE])
+        .ended(2)
+        .says("nothing to resume");
+}
+
 #[test]
 fn r24_an_interrupted_backup_goes_on_where_it_was() {
     let rig = Rig::new();
