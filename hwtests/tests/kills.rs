@@ -1,0 +1,216 @@
+//! The real program is killed, again and again, at any moment: what it said to
+//! be safe is there, and the set is gone on with.
+//!
+//! In one half the drive dies with the mover, and its object buffer is lost; in
+//! the other it lives on (`lh-vtl serve`), and what it had accepted goes on to
+//! the medium behind the last checkpoint.
+//!
+//! `LONGHAUL_KILLS=N` kills more often, `LONGHAUL_SEED=N` at other moments; the
+//! seed is printed.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use longhaul_hwtests::compare::expect_equal;
+use longhaul_hwtests::program::{Finished, ours, run};
+use longhaul_hwtests::scratch::{Scratch, remove_tree};
+use longhaul_hwtests::served::{self, Served};
+
+/// Kills of each kind.
+const KILLS: u64 = 100;
+const SEED: u64 = 1;
+/// Of how many sets one is verified and restored.
+const RESTORED: u64 = 5;
+
+/// A drive, and what is backed up to it.
+struct Bench {
+    scratch: Scratch,
+    tree: PathBuf,
+    /// The drive for the program that is killed, and for who goes on.
+    dying: String,
+    living: String,
+    /// A cartridge, and a labelled copy of it that replaces it each time: a
+    /// drive with a clock needs seconds to find the end of many sets.
+    fresh: Option<[PathBuf; 2]>,
+}
+
+impl Bench {
+    fn new(scratch: Scratch, dying: String, living: String) -> Result<Bench> {
+        let tree = scratch.join("src");
+        fs::create_dir(&tree)?;
+        for (number, len) in [9, 70_000, 3_000_000, 20, 500_000, 4_000_000]
+            .into_iter()
+            .enumerate()
+        {
+            let content: Vec<u8> = (0..len)
+                .map(|at: u32| (at / 9) as u8 ^ number as u8)
+                .collect();
+            fs::write(tree.join(format!("file-{number}")), content)?;
+        }
+        Ok(Bench {
+            scratch,
+            tree,
+            dying,
+            living,
+            fresh: None,
+        })
+    }
+
+    /// Begins anew, if the cartridge is to be replaced.
+    fn refresh(&self) -> Result<()> {
+        if let Some([cartridge, blank]) = &self.fresh {
+            let mut copy = Command::new("cp");
+            run(copy.arg("--sparse=always").arg(blank).arg(cartridge))?.expect_success()?;
+            let catalog = self.scratch.join("catalog");
+            if catalog.exists() {
+                remove_tree(&catalog)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn mover(&self, command: &str, drive: &str) -> Result<Command> {
+        let mut mover = Command::new(ours("lh-mover")?);
+        mover.args([command, "--drive", drive, "--catalog"]);
+        mover.arg(self.scratch.join("catalog"));
+        Ok(mover)
+    }
+
+    fn dying(&self, command: &str) -> Result<Command> {
+        let mut mover = self.mover(command, &self.dying)?;
+        mover.args(["--checkpoint-interval", "0.01", "--buffer-mib", "8"]);
+        if command == "backup" {
+            mover.arg(&self.tree);
+        }
+        mover.stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(mover)
+    }
+
+    /// Starts a command and kills it after so long.
+    fn killed(&self, command: &str, after: Duration) -> Result<()> {
+        let mut child = self.dying(command)?.spawn()?;
+        thread::sleep(after);
+        child.kill()?;
+        child.wait()?;
+        Ok(())
+    }
+
+    fn is_begun(&self) -> bool {
+        let journals = self.scratch.join("catalog/journals");
+        fs::read_dir(journals).is_ok_and(|mut all| all.next().is_some())
+    }
+
+    /// Ends the set that broke off, or makes it, if it never began.
+    fn go_on(&self) -> Result<Finished> {
+        let resumed = run(&mut self.mover("resume", &self.living)?)?;
+        if resumed.code() != Some(2) {
+            ensure!(
+                !resumed.words().contains("does not hold the checkpoint"),
+                "a checkpoint was written down that the medium does not hold: {resumed}"
+            );
+            return resumed.expect_success();
+        }
+        // Not even the journal had begun.
+        run(self.mover("backup", &self.living)?.arg(&self.tree))?.expect_success()
+    }
+
+    fn expect_restored(&self) -> Result<()> {
+        run(&mut self.mover("verify", &self.living)?)?.expect_success()?;
+        let to = self.scratch.join("restored");
+        run(self.mover("restore", &self.living)?.arg("--to").arg(&to))?.expect_success()?;
+        expect_equal(&self.tree, &below(&to, &self.tree)?)?;
+        remove_tree(&to)
+    }
+
+    fn kills(&self, name: &str) -> Result<()> {
+        let number = |variable, usual| {
+            let given = env::var(variable).ok().and_then(|text| text.parse().ok());
+            given.unwrap_or(usual)
+        };
+        let (kills, seed) = (
+            number("LONGHAUL_KILLS", KILLS),
+            number("LONGHAUL_SEED", SEED),
+        );
+        eprintln!("{name}: {kills} kills, LONGHAUL_SEED={seed}");
+        let begun = Instant::now();
+        ensure!(
+            self.dying("backup")?.status()?.success(),
+            "an undisturbed backup"
+        );
+        self.refresh()?;
+        let longest = begun.elapsed().mul_f64(1.1);
+        let (mut state, mut killed, mut resumed) = (seed.max(1), 0, 0);
+        for round in 0.. {
+            let mut after = || {
+                // Marsaglia's xorshift.
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                longest.mul_f64((state % 10_000) as f64 / 10_000.0)
+            };
+            self.refresh()?;
+            self.killed("backup", after())?;
+            killed += 1;
+            // Who goes on may die too.
+            while self.is_begun() && after() < longest / 3 {
+                self.killed("resume", after())?;
+                killed += 1;
+            }
+            resumed += u64::from(self.is_begun());
+            self.go_on()
+                .with_context(|| format!("{name}, round {round}"))?;
+            if round % RESTORED == 0 {
+                self.expect_restored()
+                    .with_context(|| format!("{name}, round {round}"))?;
+            }
+            if killed >= kills {
+                break;
+            }
+        }
+        eprintln!("{name}: {resumed} sets were gone on with");
+        ensure!(resumed * 8 > killed, "the kills come too early or too late");
+        self.expect_restored()
+    }
+}
+
+fn below(to: &Path, tree: &Path) -> Result<PathBuf> {
+    Ok(to.join(tree.strip_prefix("/")?))
+}
+
+#[test]
+fn r24_a_mover_is_killed_again_and_again_and_its_drive_dies_with_it() -> Result<()> {
+    let scratch = Scratch::new()?;
+    let file = scratch.join("tape.vtape");
+    let living = format!("vtape:{}?capacity=4GiB", file.display());
+    let dying = format!("{living}&clock=real&buffer=4MiB");
+    let mut bench = Bench::new(scratch, dying, living)?;
+    let mut label = bench.mover("label", &bench.living)?;
+    run(label.args(["--name", "KILL01", "--record-bytes", "65536"]))?.expect_success()?;
+    let blank = bench.scratch.join("blank.vtape");
+    let mut copy = Command::new("cp");
+    run(copy.arg("--sparse=always").arg(&file).arg(&blank))?.expect_success()?;
+    bench.fresh = Some([file, blank]);
+    bench.kills("the drive dies")
+}
+
+#[test]
+fn r24_a_mover_is_killed_again_and_again_and_its_drive_lives_on() -> Result<()> {
+    let scratch = Scratch::new()?;
+    let sizes = ["--slots", "2", "--cartridges", "1", "--capacity", "4GiB"];
+    served::create(&scratch, &sizes)?;
+    let served = Served::start(&scratch)?;
+    let drive = served.drives[0].clone();
+    let serial = drive.rsplit('#').next().context("a serial")?;
+    let load = ["load", "LH0001", "--drive", serial];
+    served.tapelib(&scratch, &load)?.expect_success()?;
+    let bench = Bench::new(scratch, drive.clone(), drive)?;
+    let mut label = bench.mover("label", &bench.living)?;
+    run(label.args(["--record-bytes", "65536"]))?.expect_success()?;
+    bench.kills("the drive lives on")?;
+    served.stop()
+}
