@@ -5,11 +5,15 @@
 //! the other it lives on (`lh-vtl serve`), and what it had accepted goes on to
 //! the medium behind the last checkpoint.
 //!
+//! A mover that only seemed dead writes nothing more.
+//!
 //! `LONGHAUL_KILLS=N` kills more often, `LONGHAUL_SEED=N` at other moments; the
 //! seed is printed.
 
 use std::env;
 use std::fs;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -20,12 +24,17 @@ use longhaul_hwtests::compare::expect_equal;
 use longhaul_hwtests::program::{Finished, ours, run};
 use longhaul_hwtests::scratch::{Scratch, remove_tree};
 use longhaul_hwtests::served::{self, Served};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
 /// Kills of each kind.
 const KILLS: u64 = 100;
 const SEED: u64 = 1;
 /// Of how many sets one is verified and restored.
 const RESTORED: u64 = 5;
+
+/// How long a mover may take to write the first megabytes.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A drive, and what is backed up to it.
 struct Bench {
@@ -98,6 +107,13 @@ impl Bench {
         child.kill()?;
         child.wait()?;
         Ok(())
+    }
+
+    fn has_checkpoint(&self) -> Result<bool> {
+        let mut shown = Command::new(ours("lh-mover")?);
+        shown.args(["checkpoints", "--json", "--catalog"]);
+        let shown = run(shown.arg(self.scratch.join("catalog")))?;
+        Ok(shown.text().contains("taken_ms"))
     }
 
     fn is_begun(&self) -> bool {
@@ -198,9 +214,8 @@ fn r24_a_mover_is_killed_again_and_again_and_its_drive_dies_with_it() -> Result<
     bench.kills("the drive dies")
 }
 
-#[test]
-fn r24_a_mover_is_killed_again_and_again_and_its_drive_lives_on() -> Result<()> {
-    let scratch = Scratch::new()?;
+/// The first drive of a library that is served, with a labelled volume in it.
+fn outliving(scratch: Scratch) -> Result<(Served, Bench)> {
     let sizes = ["--slots", "2", "--cartridges", "1", "--capacity", "4GiB"];
     served::create(&scratch, &sizes)?;
     let served = Served::start(&scratch)?;
@@ -211,6 +226,72 @@ fn r24_a_mover_is_killed_again_and_again_and_its_drive_lives_on() -> Result<()> 
     let bench = Bench::new(scratch, drive.clone(), drive)?;
     let mut label = bench.mover("label", &bench.living)?;
     run(label.args(["--record-bytes", "65536"]))?.expect_success()?;
+    Ok((served, bench))
+}
+
+#[test]
+fn r24_a_mover_is_killed_again_and_again_and_its_drive_lives_on() -> Result<()> {
+    let (served, bench) = outliving(Scratch::new()?)?;
     bench.kills("the drive lives on")?;
+    served.stop()
+}
+
+/// The key that a refusal names.
+fn named_key(refused: &Finished) -> Result<String> {
+    let words = refused.words();
+    let key = words
+        .split_once("(key ")
+        .and_then(|(_, rest)| rest.split_once(')'))
+        .with_context(|| format!("no key is named: {refused}"))?;
+    Ok(key.0.to_owned())
+}
+
+#[test]
+fn r8_a_mover_that_comes_back_from_the_dead_writes_nothing() -> Result<()> {
+    let (served, mut bench) = outliving(Scratch::new()?)?;
+    fs::write(bench.tree.join("more"), vec![3; 200_000_000])?;
+    let cartridge = bench.scratch.join("lib/cartridges/LH0001L9.vtape");
+    let blocks = || -> Result<u64> { Ok(fs::metadata(&cartridge)?.blocks()) };
+    let before = blocks()?;
+    let mut stopped = bench.dying("backup")?.stderr(Stdio::piped()).spawn()?;
+    let begun = Instant::now();
+    while blocks()? < before + 10_000 || !bench.has_checkpoint()? {
+        ensure!(begun.elapsed() < PATIENCE, "it writes nothing");
+        thread::sleep(Duration::from_millis(1));
+    }
+    kill_process(Pid::from_child(&stopped), Signal::STOP)?;
+
+    // Another node has what was carried to it of the journal.
+    let journals = bench.scratch.join("catalog/journals");
+    let journal = fs::read_dir(&journals)?.next().context("a journal")??;
+    let carried = bench.scratch.join("carried.journal");
+    fs::copy(journal.path(), &carried)?;
+    fs::rename(bench.scratch.join("catalog"), bench.scratch.join("gone"))?;
+    bench.living += "?initiator=another-node";
+    let resume = || -> Result<Command> {
+        let mut resume = bench.mover("resume", &bench.living)?;
+        resume.arg("--journal").arg(&carried);
+        Ok(resume)
+    };
+    let refused = run(&mut resume()?)?.expect_code(5)?;
+    let key = named_key(&refused)?;
+    let wrong = run(resume()?.args(["--take-over", "4c48000000000001"]))?.expect_code(5)?;
+    ensure!(named_key(&wrong)? == key, "{wrong}");
+    let done = run(resume()?.args(["--take-over", &key, "--json"]))?.expect_success()?;
+    let done: Value = serde_json::from_str(&done.text())?;
+    ensure!(done["resumed"]["from"] == "checkpoint", "{done}");
+
+    let before = fs::read(&cartridge)?;
+    kill_process(Pid::from_child(&stopped), Signal::CONT)?;
+    let mut said = String::new();
+    let mut stderr = stopped.stderr.take().context("a pipe")?;
+    stderr.read_to_string(&mut said)?;
+    ensure!(stopped.wait()?.code() == Some(5), "it ends itself: {said}");
+    ensure!(
+        said.contains("taken from this job"),
+        "it is told why: {said}"
+    );
+    ensure!(fs::read(&cartridge)? == before, "it wrote to the volume");
+    bench.expect_restored()?;
     served.stop()
 }

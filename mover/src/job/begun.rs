@@ -103,11 +103,7 @@ pub(super) fn look(
         let note = format!(
             "{}: {}; what was stored of it is dropped",
             Shown(&path),
-            if again {
-                "was changed while the backup was interrupted"
-            } else {
-                gone
-            },
+            if again { why_again(&whole) } else { gone },
         );
         return Ok(Begun {
             layout: layout(whole.start).map_err(no_archive)?,
@@ -168,6 +164,16 @@ fn is_same_place(placement: &Placement, whole: &Whole) -> bool {
         && headers_crc(placement) == whole.headers
 }
 
+/// Why a file that is still there does not go on in its middle.
+fn why_again(whole: &Whole) -> &'static str {
+    // Every file has an inode: only a checkpoint says which.
+    if whole.entry.ino == 0 {
+        "broke off behind the last checkpoint"
+    } else {
+        "was changed while the backup was interrupted"
+    }
+}
+
 fn go_on(
     (offset, entries): (u64, u64),
     inside: Inside,
@@ -210,8 +216,7 @@ fn give_up(
     let path = Shown(&whole.entry.path);
     let (state, note, problem) = match gone {
         None => {
-            let note =
-                format!("{path}: was changed while the backup was interrupted; stored again");
+            let note = format!("{path}: {}; stored again", why_again(&whole));
             (State::Superseded, Some(note), None)
         }
         Some(gone) => {
