@@ -64,6 +64,12 @@ pub fn export(cartridge: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// A number of the environment: of rounds, or a seed.
+pub fn number(variable: &str, usual: u64) -> u64 {
+    let given = env::var(variable).ok().and_then(|text| text.parse().ok());
+    given.unwrap_or(usual)
+}
+
 /// Whether a program of this name is installed.
 pub fn is_installed(name: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();

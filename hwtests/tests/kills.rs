@@ -10,7 +10,6 @@
 //! `LONGHAUL_KILLS=N` kills more often, `LONGHAUL_SEED=N` at other moments; the
 //! seed is printed.
 
-use std::env;
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -21,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use longhaul_hwtests::compare::expect_equal;
-use longhaul_hwtests::program::{Finished, ours, run};
+use longhaul_hwtests::program::{Finished, number, ours, run};
 use longhaul_hwtests::scratch::{Scratch, remove_tree};
 use longhaul_hwtests::served::{self, Served};
 use rustix::process::{Pid, Signal, kill_process};
@@ -144,10 +143,6 @@ impl Bench {
     }
 
     fn kills(&self, name: &str) -> Result<()> {
-        let number = |variable, usual| {
-            let given = env::var(variable).ok().and_then(|text| text.parse().ok());
-            given.unwrap_or(usual)
-        };
         let (kills, seed) = (
             number("LONGHAUL_KILLS", KILLS),
             number("LONGHAUL_SEED", SEED),

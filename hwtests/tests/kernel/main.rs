@@ -5,6 +5,7 @@
 
 mod conformance;
 mod data;
+mod deaths;
 mod devices;
 mod fcoe;
 mod fibre;

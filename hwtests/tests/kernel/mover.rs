@@ -7,8 +7,13 @@ use crate::data::SOURCE;
 /// The command that fails, and names each difference, unless a tree equals the
 /// source in everything.
 pub fn compare(tree: &str) -> String {
+    compare_with(SOURCE, tree)
+}
+
+/// The same for any two trees.
+pub fn compare_with(source: &str, tree: &str) -> String {
     let compare = Host::path_of(concat!(env!("CARGO_MANIFEST_DIR"), "/compare.py").as_ref());
-    format!("python3 {compare} --holes --mtime-tolerance-ns=0 {SOURCE} {tree}")
+    format!("python3 {compare} --holes --mtime-tolerance-ns=0 {source} {tree}")
 }
 
 /// The commands that read back what a drive holds, and compare.

@@ -38,6 +38,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::checkpoint::tracker::Intervals;
+use crate::drive::Key;
 use crate::job;
 use crate::job::mounts::Mounts;
 use crate::job::session::{Purpose, Session};
@@ -134,6 +135,11 @@ struct DriveArg {
         value_delimiter = ','
     )]
     volume: Vec<String>,
+
+    /// Take the drive from the holder of this reservation key, which is gone;
+    /// the key is the one that a refused command names
+    #[arg(long, value_name = "KEY", value_parser = Key::parse)]
+    take_over: Option<Key>,
 }
 
 /// Volumes, or drives, that one job may use.
@@ -157,6 +163,7 @@ impl DriveArg {
         mounts.drives.clone_from(&self.drive);
         mounts.library.clone_from(&self.library);
         mounts.volumes.clone_from(&self.volume);
+        mounts.take_over = self.take_over;
         if self.library.is_some() {
             mounts.state = catalog.dir()?;
         }

@@ -11,9 +11,8 @@ use super::backup::{absolute, summary};
 use super::display::Display;
 use super::{BufferArg, CatalogArg, DriveArg, IntervalArgs, JsonArg, output};
 use crate::checkpoint::journal::Asked;
-use crate::drive::Key;
 use crate::job::resume::{self, Point, Resumed};
-use crate::job::session::{Purpose, Session};
+use crate::job::session::Purpose;
 use crate::job::{ExitStatus, JobError};
 use crate::progress::Progress;
 
@@ -35,11 +34,6 @@ pub struct Resume {
     /// What to go on from
     #[arg(long, value_enum, default_value_t = Restart::Checkpoint)]
     restart: Restart,
-
-    /// Take the drive from the holder of this reservation key, which is gone;
-    /// the key is the one that a refused command names
-    #[arg(long, value_name = "KEY", value_parser = Key::parse)]
-    take_over: Option<Key>,
 
     /// What to back up, if the journal is lost: all paths of the backup
     #[arg(value_name = "PATH")]
@@ -74,11 +68,7 @@ enum Restart {
 impl Resume {
     pub(super) fn run(self, progress: &Arc<Progress>) -> Result<ExitStatus, JobError> {
         let catalog = Catalog::open(&self.catalog.dir()?)?;
-        let mounts = self.drive.mounts(&self.catalog)?;
-        let mut session = match self.take_over {
-            Some(old) => Session::take_over(mounts, old)?,
-            None => Session::open(mounts, Purpose::Write)?,
-        };
+        let mut session = self.drive.session(&self.catalog, Purpose::Write)?;
         let options = resume::Options {
             journal: self.journal,
             asked: Asked {

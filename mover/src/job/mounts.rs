@@ -8,6 +8,7 @@ use longhaul_format::index::Volume;
 
 use super::JobError;
 use super::library::{Library, Loaded};
+use crate::drive::Key;
 
 /// What a job was given to find its volumes.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +21,8 @@ pub struct Mounts {
     /// The volumes to be used, in order, by name or barcode. With a library they
     /// are brought, and else asked for.
     pub volumes: Vec<String>,
+    /// The key of a holder who is gone, and from whom the first drive is taken.
+    pub take_over: Option<Key>,
     /// Folder for notes of what the library was told to move.
     pub state: PathBuf,
     /// Which of the drives or volumes is in use.

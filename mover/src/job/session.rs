@@ -48,8 +48,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// Opens the drive with the first volume, waits for its cartridge, reserves
-    /// it and sets its modes.
+    /// Opens the drive with the first volume, takes it from whom it is to be
+    /// taken, waits for its cartridge, reserves it and sets its modes.
     ///
     /// # Errors
     /// If the drive's name names nothing, somebody else holds it, it has no
@@ -57,20 +57,11 @@ impl Session {
     /// written.
     pub fn open(mounts: Mounts, purpose: Purpose) -> Result<Session, JobError> {
         let first = mounts.first()?;
-        let drive = Drive::open(transport::open(&first.drive)?)?;
-        Session::begin(drive, first.barcode, mounts, purpose)
-    }
-
-    /// The same, for writing; the drive is first taken from the holder of the
-    /// key `old`, who is gone.
-    ///
-    /// # Errors
-    /// As [`open`](Session::open).
-    pub fn take_over(mounts: Mounts, old: Key) -> Result<Session, JobError> {
-        let first = mounts.first()?;
         let mut drive = Drive::open(transport::open(&first.drive)?)?;
-        drive.take_over(old, Key::random())?;
-        Session::begin(drive, first.barcode, mounts, Purpose::Write)
+        if let Some(old) = mounts.take_over {
+            drive.take_over(old, Key::random())?;
+        }
+        Session::begin(drive, first.barcode, mounts, purpose)
     }
 
     /// The same with a drive that is open already, and its volume alone.
