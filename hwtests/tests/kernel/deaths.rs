@@ -192,6 +192,10 @@ impl Hosts<'_> {
                 resumed["archive_bytes"].as_u64() >= safe,
                 "{safe:?} bytes were said to be safe: {done}"
             );
+            ensure!(
+                !with_journal || safe.is_none() || resumed["from"] == "checkpoint",
+                "{safe:?} bytes were said to be safe, and the journal does not know it: {done}"
+            );
         }
         self.expect_restored(catalog)?;
         if with_journal {
