@@ -144,16 +144,15 @@ impl Drive {
     /// Takes the drive from the holder of the key `old`, who is gone, for this
     /// nexus under `key` (PREEMPT AND ABORT, SPC-5 5.13.11.2.6): what the old
     /// holder may still have under way is ended, and none of its commands is
-    /// carried out any more. A drive that nobody holds by now is reserved.
+    /// carried out any more. A drive that they hold no more is reserved as by
+    /// [`reserve`](Drive::reserve).
     ///
     /// # Errors
     /// [`Problem::Held`] names the holder, if it is another; else as
     /// [`reserve`](Drive::reserve).
     pub fn take_over(&mut self, old: Key, key: Key) -> Result<(), DriveError> {
-        match self.holder()? {
-            Some(holder) if holder.key == old.0 => {}
-            Some(_) => return Err(self.held()),
-            None => return self.reserve(key),
+        if !matches!(self.holder()?, Some(holder) if holder.key == old.0) {
+            return self.reserve(key);
         }
         if !self.register(key)? || !self.reserve_out(OutAction::PreemptAndAbort, key, old)? {
             return Err(self.held());

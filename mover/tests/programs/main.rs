@@ -1,6 +1,7 @@
 //! The program as people run it: `lh-mover` on emulated cartridges, its exit
 //! codes, its words and its JSON.
 
+mod changes;
 mod crafted;
 mod damage;
 mod life;

@@ -11,14 +11,14 @@ use serde_json::Value;
 
 use crate::rig::{Rig, contents, text};
 
-const DRIVE: &str = "vtape:tape.vtape";
+pub const DRIVE: &str = "vtape:tape.vtape";
 /// The clock makes the backup last long enough to be interrupted.
 const SLOW: &str = "vtape:tape.vtape?clock=real&buffer=4MiB";
-const OFTEN: [&str; 2] = ["--checkpoint-interval", "0.02"];
+pub const OFTEN: [&str; 2] = ["--checkpoint-interval", "0.02"];
 
 /// Starts a backup of `tree`, and gives it a signal once `bytes` of it are on
 /// the medium.
-fn interrupted(rig: &Rig, tree: &Path, bytes: u64, signal: Signal) -> Option<i32> {
+pub fn interrupted(rig: &Rig, tree: &Path, bytes: u64, signal: Signal) -> Option<i32> {
     rig.mover("label", &["--drive", DRIVE, "--name", "TEST01"])
         .ended(0);
     let mut child = rig.start("backup", &["--drive", SLOW, OFTEN[0], OFTEN[1], text(tree)]);
@@ -37,7 +37,7 @@ fn interrupted(rig: &Rig, tree: &Path, bytes: u64, signal: Signal) -> Option<i32
     child.wait().expect("ended").code()
 }
 
-fn tree(rig: &Rig) -> PathBuf {
+pub fn tree(rig: &Rig) -> PathBuf {
     let tree = rig.tree("src", &["a", "b/c", "z/last"]);
     for number in 0..6u8 {
         let content: Vec<u8> = (0..30_000_000u32)
@@ -51,7 +51,7 @@ fn tree(rig: &Rig) -> PathBuf {
 
 /// Restores the set, and compares it with the source.
 #[track_caller]
-fn restores(rig: &Rig, tree: &Path) {
+pub fn restores(rig: &Rig, tree: &Path) {
     rig.mover("verify", &["--drive", DRIVE]).ended(0);
     rig.mover("restore", &["--drive", DRIVE, "--to", "out"])
         .ended(0);
@@ -172,55 +172,6 @@ fn r25_a_restart_by_choice_is_a_new_set() {
         (&done["resumed"]["from"], &done["number"]),
         (&"nothing".into(), &2.into())
     );
-    restores(&rig, &tree);
-}
-
-/// What happens to the file in the middle of which the backup broke off.
-fn changed(change: impl Fn(&Path)) -> (Rig, PathBuf, Value) {
-    let rig = Rig::new();
-    let tree = tree(&rig);
-    interrupted(&rig, &tree, 60_000_000, Signal::SIGKILL);
-    let shown = rig.mover("checkpoints", &["--json"]).ended(0).json();
-    let last = shown["checkpoints"].as_array().and_then(|all| all.last());
-    let path = &last.expect("one")["cursor"]["place"]["inside"]["whole"]["entry"]["path"];
-    let path = Path::new("/").join(path.as_str().expect("in a file"));
-    change(&path);
-    let mut args = vec!["--drive", DRIVE, "--json"];
-    args.extend(OFTEN);
-    let run = rig.mover("resume", &args);
-    let done = run.json();
-    (rig, tree, done)
-}
-
-#[test]
-fn a_file_that_was_rewritten_meanwhile_is_stored_again() {
-    let (rig, tree, done) = changed(|path| {
-        let len = fs::metadata(path).expect("there").len();
-        fs::write(path, vec![7; len as usize]).expect("rewritten");
-    });
-    assert!(
-        done["resumed"]["note"]
-            .as_str()
-            .is_some_and(|note| note.contains("stored again"))
-    );
-    restores(&rig, &tree);
-}
-
-#[test]
-fn a_file_that_is_gone_is_named() {
-    let (rig, _, done) = changed(|path| fs::remove_file(path).expect("removed"));
-    assert_eq!(done["errors"].as_array().map(Vec::len), Some(1), "{done}");
-    assert_eq!(done["damaged"], 1);
-    rig.mover("verify", &["--drive", DRIVE]).ended(1);
-}
-
-#[test]
-fn a_file_that_is_a_directory_by_now_is_stored_as_one() {
-    let (rig, tree, _) = changed(|path| {
-        fs::remove_file(path).expect("removed");
-        fs::create_dir(path).expect("made");
-        fs::write(path.join("inside"), "x").expect("written");
-    });
     restores(&rig, &tree);
 }
 
