@@ -99,6 +99,20 @@ pub struct Drive {
     commands_ticked: u64,
 }
 
+/// What a run did to the drive, for who wants to know it.
+impl Drop for Drive {
+    fn drop(&mut self) {
+        ::log::info!(
+            "emulated drive {}: {} bytes written, {} bytes read, {} back-hitches, {:.3} s",
+            self.serial(),
+            self.counters.written,
+            self.counters.read,
+            self.clock.back_hitches(),
+            self.clock.elapsed().as_secs_f64()
+        );
+    }
+}
+
 impl Drive {
     /// A drive that was just switched on, without a cartridge.
     pub fn new(setup: Setup) -> Drive {

@@ -58,6 +58,7 @@ struct File {
 struct Words {
     command: Option<u64>,
     opcode: Option<Opcode>,
+    action: Option<u8>,
     block: Option<u64>,
     any: Option<bool>,
     nth: Option<u64>,
@@ -187,6 +188,13 @@ impl Words {
         places.extend(self.block.map(At::Block));
         places.extend((self.any == Some(true)).then_some(At::Any));
         match places[..] {
+            [At::Opcode(opcode, None)] => match self.action {
+                Some(32..) => Err("a service action is 0 to 31".to_owned()),
+                action => Ok(At::Opcode(opcode, action)),
+            },
+            _ if self.action.is_some() => {
+                Err("an action belongs to an opcode that does not name one already".to_owned())
+            }
             [At::Command(0)] => Err("commands are counted from 1".to_owned()),
             [At::Command(_)] if self.nth.is_some() || self.times.is_some() => {
                 Err("a command's number comes once; leave out nth and times".to_owned())
@@ -376,6 +384,9 @@ mod tests {
             "command = 1\nreset = \"warm\"",
             "opcode = \"BOIL(6)\"\nstatus = \"busy\"",
             "opcode = 8\nnth = 0\nstatus = \"busy\"",
+            "opcode = 8\naction = 32\nstatus = \"busy\"",
+            "block = 8\naction = 3\nstatus = \"busy\"",
+            "opcode = \"PERSISTENT RESERVE OUT/PREEMPT\"\naction = 3\nstatus = \"busy\"",
             "command = 1\nhang = \"2h\"",
             "command = 1\nhang = \"61min\"",
             "command = 1\nsense = { key = 16, asc = 0, ascq = 0 }",
