@@ -1,5 +1,5 @@
-//! Whatever the tree, the record size, the faults and the time between two
-//! checkpoints: what is restored is the source.
+//! Whatever the tree, the record size, the volumes' capacities, the faults and
+//! the time between two checkpoints: what is restored is the source.
 //!
 //! Failures are kept in `any.proptest-regressions` beside this file, and tried
 //! first. `PROPTEST_CASES=N` tries more.
@@ -13,6 +13,7 @@ use crate::bed::{Bed, Fault};
 
 /// More than the largest tree takes, with a cartridge spoilt by each fault.
 const VOLUMES: usize = 8;
+const CAPACITIES_KIB: std::ops::Range<u64> = 1024..3072;
 const FILES_MAX: usize = 10;
 const FILE_BYTES_MAX: usize = 250_000;
 /// Faults in a row: each attempt to go on meets the next.
@@ -71,6 +72,7 @@ proptest! {
     fn what_is_restored_is_the_source(
         files in tree(),
         record in 4..=7u32,
+        capacities in proptest::collection::vec(CAPACITIES_KIB, VOLUMES),
         faults in proptest::collection::vec(fault(), 0..=FAULTS_MAX),
         interval in prop_oneof![Just(0), Just(1), Just(5), Just(10_000)],
         by_tar in proptest::bool::weighted(0.25),
@@ -78,7 +80,8 @@ proptest! {
         let files: Vec<(&str, usize)> =
             files.iter().map(|(name, len)| (name.as_str(), *len)).collect();
         let record_bytes = 1024 << record;
-        let tried = Bed::new(&files, VOLUMES, record_bytes, Duration::from_millis(interval))
+        let capacities: Vec<u64> = capacities.iter().map(|kib| kib << 10).collect();
+        let tried = Bed::new(&files, &capacities, record_bytes, Duration::from_millis(interval))
             .and_then(|bed| {
                 let round = bed.round()?;
                 let (done, _) = round.attempts(&faults)?;

@@ -27,7 +27,7 @@ fn with_children() -> RwLockWriteGuard<'static, ()> {
     CHILDREN.write().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A tree, and labelled cartridges of 1 MiB.
+/// A tree, and labelled cartridges.
 pub struct Bed {
     scratch: Scratch,
     tree: PathBuf,
@@ -46,10 +46,11 @@ pub struct Fault {
 }
 
 impl Bed {
-    /// A tree of these files, named, with so many bytes in each.
+    /// A tree of these files, named, with so many bytes in each, and cartridges
+    /// that take so many bytes.
     pub fn new(
         files: &[(&str, usize)],
-        volumes: usize,
+        capacities: &[u64],
         record_bytes: u64,
         interval: Duration,
     ) -> Result<Bed> {
@@ -64,15 +65,15 @@ impl Bed {
             fs::write(path, content)?;
         }
         let jobs = Jobs::new(&scratch.join("labels"), interval)?;
-        for number in 0..volumes {
+        for (number, capacity) in capacities.iter().enumerate() {
             let file = scratch.join(format!("blank-{number}.vtape"));
-            let drive = format!("vtape:{}?capacity=1MiB", file.display());
+            let drive = format!("vtape:{}?capacity={capacity}", file.display());
             jobs.label(&drive, &format!("FAULT{number}"), record_bytes)?;
         }
         Ok(Bed {
             scratch,
             tree,
-            volumes,
+            volumes: capacities.len(),
             record_bytes,
             interval,
         })

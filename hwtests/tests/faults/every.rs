@@ -35,7 +35,12 @@ fn bed() -> Result<Bed> {
         ("h", 300_000),
         ("z", 3),
     ];
-    Bed::new(&files, VOLUMES, 32 << 10, Duration::from_millis(1))
+    Bed::new(
+        &files,
+        &[1 << 20; VOLUMES],
+        32 << 10,
+        Duration::from_millis(1),
+    )
 }
 
 /// The number of the last command to the drive of one of the volumes that can
