@@ -10,6 +10,7 @@ use longhaul_ffi::buffer::{Buffer, Pool};
 use longhaul_mover::drive::{Drive, Read};
 use longhaul_mover::transport::{Bsg, Lun, Sg, Sysfs};
 use longhaul_scsi::transport::Transport;
+use nix::time::{ClockId, clock_gettime};
 
 /// Buffers of the pool: one with the drive, one to fill.
 const BUFFERS: usize = 2;
@@ -58,8 +59,12 @@ impl Transfer {
         drive.prepare()?;
         drive.rewind()?;
         let pool = Pool::new(BUFFERS, self.record_bytes as usize)?;
-        let write_s = self.write(&mut drive, &pool)?;
-        let mut line = format!("{} write", self.figures(write_s));
+        let (write_s, cpu) = self.write(&mut drive, &pool)?;
+        let cpu_us = cpu.as_secs_f64() * 1e6 / f64::from(self.records);
+        let mut line = format!(
+            "{} write, {cpu_us:.1} us of them this thread's",
+            self.figures(write_s)
+        );
         if !self.write_only {
             let read_s = self.read(&mut drive, &pool)?;
             line = format!("{line}, {} read and compared", self.figures(read_s));
@@ -78,19 +83,22 @@ impl Transfer {
         format!("{rate:.0} MB/s ({each_us:.0} us a record)")
     }
 
-    fn write(&self, drive: &mut Drive, pool: &Pool) -> Result<f64> {
+    /// Seconds that the commands took, and the CPU time of it that this thread
+    /// has used: what the kernel copies for it is among that.
+    fn write(&self, drive: &mut Drive, pool: &Pool) -> Result<(f64, Duration)> {
         let len = self.record_bytes as usize;
-        let mut elapsed = Duration::ZERO;
+        let (mut elapsed, mut cpu) = (Duration::ZERO, Duration::ZERO);
         for number in 0..self.records {
             let mut buffer = pool.take();
             mark(&mut buffer, number);
-            let begun = Instant::now();
+            let (begun, used) = (Instant::now(), thread_cpu()?);
             drive.submit_write(buffer, len, None);
             drive.complete_write().0?;
             elapsed += begun.elapsed();
+            cpu += thread_cpu()?.saturating_sub(used);
         }
         drive.write_filemarks(1, false)?;
-        Ok(elapsed.as_secs_f64())
+        Ok((elapsed.as_secs_f64(), cpu))
     }
 
     fn read(&self, drive: &mut Drive, pool: &Pool) -> Result<f64> {
@@ -113,6 +121,10 @@ impl Transfer {
         ensure!(read? == Read::Filemark, "no filemark behind the records");
         Ok(elapsed.as_secs_f64())
     }
+}
+
+fn thread_cpu() -> Result<Duration> {
+    Ok(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?.into())
 }
 
 fn open(node: &Path, door: Door) -> Result<Box<dyn Transport>> {

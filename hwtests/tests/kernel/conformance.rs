@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use longhaul_hwtests::rig::trial::plain;
-use longhaul_hwtests::rig::{Host, Kernel, trial};
+use longhaul_hwtests::rig::{Host, Kernel, Net, Network, trial};
 
+use crate::iscsi::{door, log_in};
 use crate::library;
+use crate::seen::{self, VOLUMES};
 
 /// The cases take some seconds; a guest that shares its core takes longer.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -44,6 +46,45 @@ fn o1_a_served_drive_conforms_through_sg_on_6_1() -> Result<()> {
 fn o2_a_served_drive_conforms_through_sg_and_bsg_on_7() -> Result<()> {
     let name = "o2_a_served_drive_conforms_through_sg_and_bsg_on_7";
     served_drive(name, Kernel::V7, &["/dev/sg1", "/dev/bsg/0:0:1:1"])
+}
+
+/// The cases for several initiators, by the two paths of a host: to the target
+/// each is a nexus of its own.
+fn two_nexuses(name: &'static str, kernel: Kernel, kind: &str) -> Result<()> {
+    const PATHS: [Net; 2] = [Net::San, Net::SecondSan];
+    trial(name, &plain(kernel), 2, |trial| {
+        let network = Network::new(2)?;
+        let mut target = Host::boot_on(&network, trial, kernel, 1)?;
+        library::serve(&mut target, &door(&PATHS, &[2]))?;
+        let mut host = Host::boot_on(&network, trial, kernel, 2)?;
+        log_in(&mut host, 2, &PATHS)?;
+        let seen = seen::look(&mut host, 2)?;
+        host.run(&seen.load(VOLUMES[0], 0))?;
+        let [one, other] = [0, 1].map(|path| {
+            let node = seen.drives[0].report["paths"][path][kind].as_str();
+            node.unwrap_or_default().to_owned()
+        });
+        let run = format!(
+            "lh-acceptance --drive {one} --other-nexus {other} --scratch-volume {} \
+             --groups nexuses",
+            VOLUMES[0]
+        );
+        let report = host.run_within(&run, PATIENCE)?.expect_success()?.said;
+        ensure!(report.contains("6 passed, 0 failed, 0 lacking"), "{report}");
+        host.power_off()
+    })
+}
+
+#[test]
+fn o1_a_served_drive_conforms_by_two_nexuses_through_sg_on_6_1() -> Result<()> {
+    let name = "o1_a_served_drive_conforms_by_two_nexuses_through_sg_on_6_1";
+    two_nexuses(name, Kernel::V6_1, "sg")
+}
+
+#[test]
+fn o2_a_served_drive_conforms_by_two_nexuses_through_bsg_on_7() -> Result<()> {
+    let name = "o2_a_served_drive_conforms_by_two_nexuses_through_bsg_on_7";
+    two_nexuses(name, Kernel::V7, "bsg")
 }
 
 /// What the kernel's tape does as the standard says. What it does not: blocks
