@@ -19,6 +19,8 @@
 //! - [`restore`] makes files below one directory out of members, safely.
 //! - [`job`] is what people ask for: label, back up, restore, verify, close,
 //!   scan. Jobs tie the others together.
+//! - [`service`] is the mind of the backup service: what it does about what the
+//!   coordinator orders.
 //! - [`cli`] is the command line over the jobs.
 //!
 //! No lower layer knows a higher one, and none uses an async runtime: threads,
@@ -33,6 +35,7 @@ pub mod job;
 pub mod pipeline;
 pub mod progress;
 pub mod restore;
+pub mod service;
 pub mod shown;
 pub mod source;
 pub mod transport;

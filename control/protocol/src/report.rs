@@ -1,0 +1,249 @@
+//! What a backup service says.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::run::{Epoch, Token};
+use crate::{AttemptId, Name, Time};
+
+/// Most bytes of a file in one message; as base64 they are a third more.
+pub const PART_BYTES_MAX: usize = 512 << 10;
+/// Drives that one node may report.
+pub const DRIVES_MAX: usize = 1000;
+
+/// A message to the coordinator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "report", rename_all = "kebab-case")]
+pub enum Report {
+    /// The first message.
+    Hello(Hello),
+    /// The service is there; said at least as often as the welcome asks for.
+    Alive {
+        /// When it was said, by the node's clock.
+        now: Time,
+    },
+    /// The drives and changers that the node reaches, all of them.
+    Devices {
+        /// Tape drives (up to [`DRIVES_MAX`]).
+        drives: Vec<DriveSeen>,
+        /// Serial numbers of changers.
+        changers: Vec<Name>,
+    },
+    /// The attempts that are under way, and those whose end was not heard yet:
+    /// all of them. Said after each welcome.
+    Attempts {
+        /// One by one.
+        attempts: Vec<AttemptSeen>,
+    },
+    /// A piece of an attempt's journal.
+    Journal {
+        /// Whose.
+        attempt: AttemptId,
+        /// Under which assignment.
+        token: Token,
+        /// The piece.
+        part: Part,
+    },
+    /// The medium holds all up to here; the journal that says so comes before.
+    Checkpoint {
+        /// Whose.
+        attempt: AttemptId,
+        /// Under which assignment.
+        token: Token,
+        /// What was reached.
+        point: Point,
+    },
+    /// An attempt has ended, one way or another.
+    Ended {
+        /// Which.
+        attempt: AttemptId,
+        /// Under which assignment.
+        token: Token,
+        /// How.
+        outcome: Outcome,
+    },
+    /// A piece of the catalog's file of a set that is done.
+    SetFile {
+        /// Which set.
+        set: Uuid,
+        /// The piece.
+        part: Part,
+        /// Whether it is the last one.
+        last: bool,
+    },
+}
+
+/// Who a service is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`VERSION`](crate::VERSION).
+    pub version: u16,
+    /// The cluster that it belongs to.
+    pub cluster: Uuid,
+    /// Its node; the certificate must say the same.
+    pub node: Name,
+    /// New with every start of the service.
+    pub boot: Uuid,
+    /// The newest epoch that it has seen.
+    pub epoch: Epoch,
+    /// The node's clock.
+    pub now: Time,
+}
+
+/// A drive as a node sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriveSeen {
+    /// UNIT SERIAL NUMBER.
+    pub serial: Name,
+    /// Vendor and product, for people.
+    pub product: String,
+    /// The changer that loads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub library: Option<Name>,
+    /// Why it cannot be used, if so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+}
+
+/// An attempt as the service has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptSeen {
+    /// Which.
+    pub attempt: AttemptId,
+    /// Under which assignment.
+    pub token: Token,
+    /// On which drive.
+    pub drive: Name,
+    /// Bytes of its journal.
+    pub journal_bytes: u64,
+    /// What was reached last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub point: Option<Point>,
+    /// How it ended, if it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+}
+
+/// A piece of a file.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Where in the file it begins, in bytes.
+    pub offset: u64,
+    /// The bytes, up to [`PART_BYTES_MAX`].
+    #[serde(with = "base64_bytes")]
+    pub bytes: Vec<u8>,
+}
+
+/// How far an attempt has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Point {
+    /// When it was taken, by the node's clock.
+    pub taken: Time,
+    /// The volume.
+    pub volume: Uuid,
+    /// The logical object behind it.
+    pub block: u64,
+    /// Members of the archive before it.
+    pub members: u64,
+    /// Bytes of the archive before it.
+    pub bytes: u64,
+    /// The journal says so in its first so many bytes.
+    pub journal_bytes: u64,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The exit code, as of every program of ours: 0 done, 1 done but for some
+    /// files, 3 the drive or the medium, 5 held by another (and so it holds
+    /// nothing itself), 6 can be resumed, ...
+    pub exit: u8,
+    /// All volumes that it was given are full: it goes on on another one.
+    #[serde(default)]
+    pub needs_volume: bool,
+    /// Why it is not 0, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The set that is on the volumes, if one is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<SetDone>,
+    /// When it ended, by the node's clock.
+    pub ended: Time,
+}
+
+/// A set that is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetDone {
+    /// The set.
+    pub uuid: Uuid,
+    /// Its volumes, in order.
+    pub volumes: Vec<Uuid>,
+    /// Files, directories and the like in it.
+    pub members: u64,
+    /// Bytes of their data.
+    pub bytes: u64,
+    /// Files that could not be read whole.
+    pub damaged: u64,
+}
+
+impl std::fmt::Debug for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes at {}", self.bytes.len(), self.offset)
+    }
+}
+
+mod base64_bytes {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::PART_BYTES_MAX;
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let bytes = STANDARD.decode(text.as_bytes()).map_err(D::Error::custom)?;
+        if bytes.len() > PART_BYTES_MAX {
+            return Err(D::Error::custom(format!(
+                "a part of {} bytes, and {PART_BYTES_MAX} are the most",
+                bytes.len()
+            )));
+        }
+        Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{Decoder, encode};
+
+    #[test]
+    fn the_largest_part_fits_into_a_message() {
+        let report = Report::SetFile {
+            set: Uuid::from_u128(1),
+            part: Part {
+                offset: u64::MAX,
+                bytes: vec![0xff; PART_BYTES_MAX],
+            },
+            last: true,
+        };
+        let mut decoder = Decoder::default();
+        decoder.push(&encode(&report).expect("fits"));
+        assert_eq!(decoder.message().expect("whole"), Some(report));
+    }
+
+    #[test]
+    fn a_part_that_is_too_large_is_refused() {
+        let text = base64::Engine::encode(
+            &base64::engine::general_purpose::STANDARD,
+            vec![0; PART_BYTES_MAX + 1],
+        );
+        let json = format!(r#"{{"offset":0,"bytes":"{text}"}}"#);
+        serde_json::from_str::<Part>(&json).expect_err("too large");
+    }
+}

@@ -1,0 +1,244 @@
+//! What services say of attempts.
+
+use longhaul_protocol::order::{Stop, What};
+use longhaul_protocol::report::{AttemptSeen, Outcome, Part, Point};
+use longhaul_protocol::run::Token;
+use longhaul_protocol::{AttemptId, Name, Time};
+
+use super::state::{Attempt, Change, Drive, LEFT_MAX, Run, RunState, Volume};
+use super::{Coordinator, Output};
+use longhaul_protocol::job::Restart;
+
+/// Exit codes that say that trying again changes nothing.
+const USAGE: u8 = 2;
+const REFUSED: u8 = 4;
+/// The drive or the medium does not work.
+const DEVICE: u8 = 3;
+/// Somebody else has the drive, or the volume: so it has neither.
+const HELD: u8 = 5;
+/// It broke off, and can be gone on with.
+pub(super) const UNFINISHED: u8 = 6;
+/// A person is needed.
+const OPERATOR: u8 = 7;
+
+impl Coordinator {
+    /// The attempt, if it is under way on this node under this assignment.
+    fn under_way(&self, node: &Name, id: &AttemptId, token: Token) -> Option<&Attempt> {
+        let attempt = self.state.attempts.get(id)?;
+        let is = attempt.node == *node && attempt.token == token && attempt.ended.is_none();
+        is.then_some(attempt)
+    }
+
+    /// Ends whatever goes on there that should not.
+    fn stop_stray(&mut self, node: &Name, attempt: AttemptId) {
+        let how = Stop::Now;
+        self.send(node, What::Stop { attempt, how });
+    }
+
+    pub(super) fn attempts_seen(&mut self, now: Time, node: &Name, seen: Vec<AttemptSeen>) {
+        for one in &seen {
+            match &one.outcome {
+                Some(outcome) => {
+                    self.ended(now, node, one.attempt.clone(), one.token, outcome.clone());
+                }
+                None if self.under_way(node, &one.attempt, one.token).is_none() => {
+                    self.stop_stray(node, one.attempt.clone());
+                }
+                None => {
+                    // It may wait for the rest of a journal.
+                    if one.point.is_none() {
+                        self.send_start(&one.attempt);
+                    }
+                    self.kept(node, &one.attempt);
+                }
+            }
+        }
+        let ordered: Vec<AttemptId> = self
+            .state
+            .attempts
+            .iter()
+            .filter(|(_, attempt)| attempt.node == *node && attempt.ended.is_none())
+            .map(|(id, _)| id.clone())
+            .filter(|id| !seen.iter().any(|one| one.attempt == *id))
+            .collect();
+        // The order has not come to it.
+        for id in ordered {
+            self.send_start(&id);
+        }
+        if let Some(link) = self.links.get_mut(node) {
+            link.is_known = true;
+        }
+    }
+
+    fn kept(&mut self, node: &Name, id: &AttemptId) {
+        if let Some(attempt) = self.state.attempts.get(id) {
+            let journal_bytes = attempt.journal_bytes;
+            let attempt = id.clone();
+            self.send(
+                node,
+                What::Kept {
+                    attempt,
+                    journal_bytes,
+                },
+            );
+        }
+    }
+
+    pub(super) fn journal(&mut self, node: &Name, id: AttemptId, token: Token, part: Part) {
+        let Some(attempt) = self.under_way(node, &id, token) else {
+            self.stop_stray(node, id);
+            return;
+        };
+        let end = part.offset.saturating_add(part.bytes.len() as u64);
+        if part.offset <= attempt.journal_bytes && end > attempt.journal_bytes {
+            let mut attempt = attempt.clone();
+            attempt.journal_bytes = end;
+            self.outputs.push(Output::Keep(id.clone(), part));
+            self.change(Change::Attempt(id.clone(), Box::new(attempt)));
+        }
+        // Where a piece is missing, this says from where on.
+        self.kept(node, &id);
+    }
+
+    pub(super) fn checkpoint(&mut self, node: &Name, id: AttemptId, token: Token, point: Point) {
+        let Some(attempt) = self.under_way(node, &id, token) else {
+            self.stop_stray(node, id);
+            return;
+        };
+        let is_newer = attempt
+            .point
+            .as_ref()
+            .is_none_or(|old| point.bytes > old.bytes);
+        if is_newer && point.journal_bytes <= attempt.journal_bytes {
+            let mut attempt = attempt.clone();
+            attempt.point = Some(point);
+            self.change(Change::Attempt(id.clone(), Box::new(attempt)));
+        }
+        self.kept(node, &id);
+    }
+
+    pub(super) fn ended(
+        &mut self,
+        now: Time,
+        node: &Name,
+        id: AttemptId,
+        token: Token,
+        outcome: Outcome,
+    ) {
+        if self.under_way(node, &id, token).is_some() {
+            self.finish(now, &id, outcome);
+        }
+        self.send(node, What::Heard { attempt: id });
+    }
+
+    /// A node does nothing any more, and so none of its attempts does.
+    pub(super) fn dead(&mut self, now: Time, node: &Name) {
+        let on_it: Vec<AttemptId> = self
+            .state
+            .attempts
+            .iter()
+            .filter(|(_, attempt)| attempt.node == *node && attempt.ended.is_none())
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in on_it {
+            let outcome = Outcome {
+                exit: UNFINISHED,
+                needs_volume: false,
+                error: Some(format!("node {node} is dead")),
+                set: None,
+                ended: now,
+            };
+            self.finish(now, &id, outcome);
+        }
+    }
+
+    /// An attempt has ended: its drive and its volumes are free, and its run
+    /// goes on, or is over.
+    pub(super) fn finish(&mut self, now: Time, id: &AttemptId, outcome: Outcome) {
+        let Some(mut attempt) = self.state.attempts.get(id).cloned() else {
+            return;
+        };
+        if let Some(drive) = self.state.drives.get(&attempt.drive).cloned() {
+            let serial = attempt.drive.clone();
+            let drive = let_go(drive, id, &attempt, &outcome);
+            self.change(Change::Drive(serial, drive));
+        }
+        for uuid in &attempt.volumes {
+            if let Some(volume) = self.state.volumes.get(uuid).cloned() {
+                let volume = closed(volume, id, &outcome);
+                self.change(Change::Volume(*uuid, volume));
+            }
+        }
+        if let Some(run) = self.state.runs.get(&id.run).cloned() {
+            let run = gone_on(run, &outcome, now, self.settings.retry_ms);
+            self.change(Change::Run(id.run.clone(), Box::new(run)));
+        }
+        attempt.ended = Some(outcome);
+        self.change(Change::Attempt(id.clone(), Box::new(attempt)));
+    }
+}
+
+/// The drive behind an attempt that has ended.
+fn let_go(mut drive: Drive, id: &AttemptId, attempt: &Attempt, outcome: &Outcome) -> Drive {
+    if drive.holder.as_ref() == Some(id) {
+        drive.holder = None;
+    }
+    if is_done(outcome) || attempt.journal_bytes > 0 {
+        // It had the drive, and whoever had it before has it no more.
+        drive.left.clear();
+    }
+    if !is_done(outcome) && outcome.exit != HELD {
+        drive.left.push(attempt.token);
+        let surplus = drive.left.len().saturating_sub(LEFT_MAX);
+        drive.left.drain(..surplus);
+    }
+    if outcome.exit == DEVICE {
+        drive.trouble.clone_from(&outcome.error);
+    }
+    drive
+}
+
+/// A volume behind an attempt that could write to it. Whether it did is not
+/// known for sure, so the volume is the run's until that is done.
+fn closed(mut volume: Volume, id: &AttemptId, outcome: &Outcome) -> Volume {
+    if volume.writer.as_ref() == Some(id) {
+        volume.writer = None;
+    }
+    if is_done(outcome) {
+        volume.unfinished = None;
+    } else {
+        volume.unfinished = Some(id.run.clone());
+    }
+    if outcome.needs_volume {
+        volume.closed = Some("full".into());
+    }
+    volume
+}
+
+/// The run behind an attempt that has ended.
+fn gone_on(mut run: Run, outcome: &Outcome, now: Time, retry_ms: u64) -> Run {
+    let words = || outcome.error.clone().unwrap_or_default();
+    if outcome.needs_volume {
+        run.state = RunState::Waiting;
+        return run;
+    }
+    run.state = match outcome.exit {
+        exit @ (0 | 1) => RunState::Done(exit),
+        USAGE | REFUSED => RunState::Failed(words()),
+        OPERATOR => RunState::Held(words()),
+        _ if run.job.restart == Restart::None || run.failures >= run.job.retries => {
+            RunState::Failed(words())
+        }
+        _ => {
+            run.failures += 1;
+            run.not_before = now.after(retry_ms.saturating_mul(u64::from(run.failures)));
+            RunState::Waiting
+        }
+    };
+    run
+}
+
+/// The set is whole, and the drive was let go in order.
+fn is_done(outcome: &Outcome) -> bool {
+    matches!(outcome.exit, 0 | 1)
+}

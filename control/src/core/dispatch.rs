@@ -1,0 +1,278 @@
+//! Which waiting run begins where.
+
+use longhaul_protocol::job::{DriveChoice, Place, Restart};
+use longhaul_protocol::order::{Left, Resume, Start, VolumeRef, What};
+use longhaul_protocol::{AttemptId, Name, RunId, Time};
+use uuid::Uuid;
+
+use super::state::{Attempt, Change, Run, RunState, State};
+use super::{Coordinator, Output};
+
+/// Why a run does not begin, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// Its time has not come, or its window is shut.
+    NotYet,
+    /// Another run of the same job is not over.
+    Before(RunId),
+    /// Nobody knows where its application is.
+    NoPlace(Name),
+    /// The node's service is not there, or is drained.
+    NoService(Name),
+    /// No drive that it may use is free and well.
+    NoDrive,
+    /// No volume of its pool can be written to.
+    NoVolume(Name),
+}
+
+/// What an attempt is to have.
+struct Plan {
+    node: Name,
+    drive: Name,
+    volumes: Vec<Uuid>,
+    resumes: Option<u32>,
+}
+
+impl Coordinator {
+    /// Begins what can be begun.
+    pub(super) fn dispatch(&mut self, now: Time) {
+        let waiting: Vec<RunId> = self
+            .state
+            .runs
+            .iter()
+            .filter(|(_, run)| run.state == RunState::Waiting)
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in waiting {
+            if let Ok(plan) = self.plan(now, &id) {
+                self.begin(now, &id, plan);
+            }
+        }
+    }
+
+    /// Why a waiting run is not begun, if it is not.
+    pub fn why_waits(&self, now: Time, id: &RunId) -> Option<Why> {
+        self.plan(now, id).err()
+    }
+
+    fn plan(&self, now: Time, id: &RunId) -> Result<Plan, Why> {
+        let run = self.state.runs.get(id).ok_or(Why::NotYet)?;
+        let opens = run.job.window.is_none_or(|window| window.contains(now));
+        // If it is further off than was ever said, the clock was set back.
+        let rest = run.not_before.since(now);
+        let longest = self
+            .settings
+            .retry_ms
+            .saturating_mul(u64::from(run.failures));
+        if (1..=longest).contains(&rest) || !opens {
+            return Err(Why::NotYet);
+        }
+        if let Some(before) = self.before(id) {
+            return Err(Why::Before(before));
+        }
+        let node = self.node(run)?;
+        let earlier = self.state.resumable(id);
+        let drive = self.drive(run, &node, earlier.map(|(_, attempt)| attempt))?;
+        let volumes = self.volumes(run, id, earlier.map(|(_, attempt)| attempt))?;
+        Ok(Plan {
+            node,
+            drive,
+            volumes,
+            resumes: earlier.map(|(number, _)| number),
+        })
+    }
+
+    /// An earlier run of the same job that is not over, or one that is under
+    /// way: a job is never run twice at the same time.
+    fn before(&self, id: &RunId) -> Option<RunId> {
+        let of_job = |other: &&RunId| other.job == id.job && *other != id;
+        let is_before = |(other, run): &(&RunId, &Run)| {
+            run.state == RunState::Active || (run.state.is_open() && other.due < id.due)
+        };
+        let mut others = self.state.runs.iter().filter(|(other, _)| of_job(other));
+        others.find(is_before).map(|(other, _)| other.clone())
+    }
+
+    fn node(&self, run: &Run) -> Result<Name, Why> {
+        let node = match &run.job.place {
+            Place::Node(node) => node,
+            Place::Application(name) => {
+                let node = self.applications.get(name);
+                node.ok_or_else(|| Why::NoPlace(name.clone()))?
+            }
+        };
+        let is_there = self.links.get(node).is_some_and(|link| link.is_known);
+        let is_drained = self
+            .state
+            .nodes
+            .get(node)
+            .is_none_or(|node| node.is_drained);
+        if !is_there || is_drained {
+            return Err(Why::NoService(node.clone()));
+        }
+        Ok(node.clone())
+    }
+
+    /// The drive: if it can be, the one that the run had before.
+    fn drive(&self, run: &Run, node: &Name, earlier: Option<&Attempt>) -> Result<Name, Why> {
+        let reached = self.state.nodes.get(node).map(|node| &node.reaches);
+        let mut usable = self.state.drives.iter().filter(|(serial, drive)| {
+            let is_meant = match &run.job.drive {
+                DriveChoice::Serial(wanted) => *serial == wanted,
+                DriveChoice::Pool(pool) => drive.pool.as_ref() == Some(pool),
+            };
+            // A set that is in a drive which no changer loads stays there.
+            let is_where_it_is =
+                earlier.is_none_or(|earlier| earlier.drive == **serial || drive.library.is_some());
+            is_meant
+                && is_where_it_is
+                && drive.holder.is_none()
+                && !drive.is_disabled
+                && drive.trouble.is_none()
+                && reached.is_some_and(|reached| reached.contains(serial))
+        });
+        let is_earlier = |serial: &Name| earlier.is_some_and(|earlier| earlier.drive == *serial);
+        let first = usable.next().ok_or(Why::NoDrive)?.0;
+        if is_earlier(first) {
+            return Ok(first.clone());
+        }
+        let again = usable
+            .map(|(serial, _)| serial)
+            .find(|serial| is_earlier(serial));
+        Ok(again.unwrap_or(first).clone())
+    }
+
+    /// The volumes of the set so far, and one to write to.
+    fn volumes(&self, run: &Run, id: &RunId, earlier: Option<&Attempt>) -> Result<Vec<Uuid>, Why> {
+        let mut volumes = earlier
+            .map(|earlier| earlier.volumes.clone())
+            .unwrap_or_default();
+        let rows = &self.state.volumes;
+        let is_free = |uuid: &Uuid| rows.get(uuid).is_some_and(|volume| volume.writer.is_none());
+        if !volumes.iter().all(is_free) {
+            return Err(Why::NoVolume(run.job.volumes.clone()));
+        }
+        let last_is_open = volumes
+            .last()
+            .and_then(|last| rows.get(last))
+            .is_some_and(|last| last.closed.is_none());
+        if !last_is_open {
+            let usable = rows.iter().filter(|(uuid, volume)| {
+                volume.pool == run.job.volumes
+                    && volume.closed.is_none()
+                    && volume.writer.is_none()
+                    && volume.unfinished.as_ref().is_none_or(|of| of == id)
+                    && !volumes.contains(uuid)
+            });
+            // First the one that ends in what this run has begun.
+            let usable = usable.min_by_key(|(_, volume)| volume.unfinished.is_none());
+            let (uuid, _) = usable.ok_or_else(|| Why::NoVolume(run.job.volumes.clone()))?;
+            volumes.push(*uuid);
+        }
+        Ok(volumes)
+    }
+
+    fn begin(&mut self, now: Time, id: &RunId, plan: Plan) {
+        let (Some(mut run), Some(mut drive)) = (
+            self.state.runs.get(id).cloned(),
+            self.state.drives.get(&plan.drive).cloned(),
+        ) else {
+            return;
+        };
+        let mut counters = self.state.counters;
+        counters.token.0 += 1;
+        run.attempts += 1;
+        run.state = RunState::Active;
+        let attempt_id = AttemptId {
+            run: id.clone(),
+            number: run.attempts,
+        };
+        drive.holder = Some(attempt_id.clone());
+        let attempt = Attempt {
+            node: plan.node,
+            drive: plan.drive.clone(),
+            token: counters.token,
+            preempts: drive.left.clone(),
+            volumes: plan.volumes,
+            resumes: plan.resumes,
+            ordered: now,
+            journal_bytes: 0,
+            point: None,
+            ended: None,
+        };
+        self.change(Change::Counters(counters));
+        for uuid in &attempt.volumes {
+            if let Some(mut volume) = self.state.volumes.get(uuid).cloned() {
+                volume.writer = Some(attempt_id.clone());
+                self.change(Change::Volume(*uuid, volume));
+            }
+        }
+        self.change(Change::Drive(plan.drive, drive));
+        self.change(Change::Attempt(attempt_id.clone(), Box::new(attempt)));
+        self.change(Change::Run(id.clone(), Box::new(run)));
+        self.send_start(&attempt_id);
+    }
+
+    /// Says, or says again, that an attempt is to be begun.
+    pub(super) fn send_start(&mut self, id: &AttemptId) {
+        let Some((start, node, of)) = start(&self.state, id) else {
+            return;
+        };
+        let resume = start.resume;
+        self.send(&node, What::Start(Box::new(start)));
+        if let (Some(resume), Some(of)) = (resume, of) {
+            self.outputs.push(Output::SendJournal {
+                to: node,
+                attempt: id.clone(),
+                of,
+                bytes: resume.journal_bytes,
+            });
+        }
+    }
+}
+
+/// The order to begin an attempt, to whom it goes, and whose journal it goes on
+/// with.
+fn start(state: &State, id: &AttemptId) -> Option<(Start, Name, Option<AttemptId>)> {
+    let attempt = state.attempts.get(id)?;
+    let run = state.runs.get(&id.run)?;
+    let of = attempt.resumes.map(|number| AttemptId {
+        run: id.run.clone(),
+        number,
+    });
+    let resume = of
+        .as_ref()
+        .and_then(|of| state.attempts.get(of))
+        .map(|of| Resume {
+            journal_bytes: of.journal_bytes,
+            afresh: run.job.restart == Restart::Fresh,
+        });
+    let volumes = attempt.volumes.iter().filter_map(|uuid| {
+        let name = state.volumes.get(uuid)?.name.clone();
+        Some(VolumeRef { name, uuid: *uuid })
+    });
+    let drive = state.drives.get(&attempt.drive);
+    let reached = state.nodes.get(&attempt.node).map(|node| &node.reaches);
+    let elsewhere = state.drives.iter().filter(|(serial, other)| {
+        **serial != attempt.drive
+            && other.holder.is_none()
+            && !other.left.is_empty()
+            && reached.is_some_and(|reached| reached.contains(serial))
+    });
+    let elsewhere = elsewhere.map(|(serial, other)| Left {
+        drive: serial.clone(),
+        by: other.left.clone(),
+    });
+    let start = Start {
+        attempt: id.clone(),
+        token: attempt.token,
+        work: run.job.work.clone(),
+        drive: attempt.drive.clone(),
+        library: drive.and_then(|drive| drive.library.clone()),
+        preempts: attempt.preempts.clone(),
+        elsewhere: elsewhere.collect(),
+        volumes: volumes.collect(),
+        resume,
+    };
+    Some((start, attempt.node.clone(), of))
+}

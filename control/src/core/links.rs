@@ -1,0 +1,134 @@
+//! Services that come, stay and go.
+
+use longhaul_protocol::order::What;
+use longhaul_protocol::report::{DRIVES_MAX, DriveSeen};
+use longhaul_protocol::{Hello, Name, Report, Time, VERSION};
+
+use super::state::Change;
+use super::{Coordinator, Output};
+
+/// Silent for so many times the interval, a service is disconnected.
+const SILENT_INTERVALS: u64 = 3;
+
+/// A connection to a service.
+#[derive(Debug)]
+pub(super) struct Link {
+    /// When something was heard last.
+    heard: Time,
+    /// Whether it has said which attempts it has.
+    pub(super) is_known: bool,
+}
+
+impl Coordinator {
+    pub(super) fn hello(&mut self, now: Time, hello: Hello) {
+        let known = self.state.nodes.get(&hello.node);
+        let why = if hello.version != VERSION {
+            format!("protocol {}, and {VERSION} is spoken here", hello.version)
+        } else if hello.cluster != self.settings.cluster {
+            format!(
+                "cluster {}, and this is {}",
+                hello.cluster, self.settings.cluster
+            )
+        } else if known.is_none() {
+            format!("no node is called {}", hello.node)
+        } else if hello.epoch > self.state.counters.epoch {
+            // A newer coordinator is, or was, somewhere: this one is over.
+            format!("epoch {} was seen already", hello.epoch.0)
+        } else {
+            String::new()
+        };
+        if !why.is_empty() {
+            self.outputs.push(Output::Refuse(why));
+            return;
+        }
+        if let Some(node) = known
+            && node.boot != Some(hello.boot)
+        {
+            let mut node = node.clone();
+            node.boot = Some(hello.boot);
+            self.change(Change::Node(hello.node.clone(), node));
+        }
+        let link = Link {
+            heard: now,
+            is_known: false,
+        };
+        self.links.insert(hello.node.clone(), link);
+        let alive_ms = self.settings.alive_ms;
+        self.send(&hello.node, What::Welcome { alive_ms, now });
+    }
+
+    pub(super) fn report(&mut self, now: Time, node: &Name, report: Report) {
+        // What comes of a connection that was closed meanwhile is said again on
+        // the next one.
+        let Some(link) = self.links.get_mut(node) else {
+            return;
+        };
+        link.heard = now;
+        match report {
+            // A second hello on a connection changes nothing.
+            Report::Hello(_) | Report::Alive { .. } => {}
+            Report::Devices { drives, .. } => self.devices(node, drives),
+            Report::Attempts { attempts } => self.attempts_seen(now, node, attempts),
+            Report::Journal {
+                attempt,
+                token,
+                part,
+            } => self.journal(node, attempt, token, part),
+            Report::Checkpoint {
+                attempt,
+                token,
+                point,
+            } => self.checkpoint(node, attempt, token, point),
+            Report::Ended {
+                attempt,
+                token,
+                outcome,
+            } => self.ended(now, node, attempt, token, outcome),
+            // The catalog is kept beside the core, which decides nothing of it.
+            Report::SetFile { .. } => {}
+        }
+    }
+
+    fn devices(&mut self, node: &Name, drives: Vec<DriveSeen>) {
+        let Some(row) = self.state.nodes.get(node) else {
+            return;
+        };
+        let mut reaches: Vec<Name> = drives.iter().map(|drive| drive.serial.clone()).collect();
+        reaches.sort_unstable();
+        reaches.dedup();
+        reaches.truncate(DRIVES_MAX);
+        if row.reaches != reaches {
+            let mut row = row.clone();
+            row.reaches = reaches;
+            self.change(Change::Node(node.clone(), row));
+        }
+        for seen in drives.into_iter().take(DRIVES_MAX) {
+            let old = self.state.drives.get(&seen.serial);
+            let mut drive = old.cloned().unwrap_or_default();
+            drive.product = seen.product;
+            drive.library = seen.library.or(drive.library);
+            if seen.trouble.is_some() {
+                drive.trouble = seen.trouble;
+            }
+            if old != Some(&drive) {
+                self.change(Change::Drive(seen.serial, drive));
+            }
+        }
+    }
+
+    /// Closes connections on which nothing comes.
+    pub(super) fn hang_up(&mut self, now: Time) {
+        let patience = self.settings.alive_ms.saturating_mul(SILENT_INTERVALS);
+        let silent = |link: &Link| now.since(link.heard) > patience;
+        let silent: Vec<Name> = self
+            .links
+            .iter()
+            .filter(|(_, link)| silent(link))
+            .map(|(node, _)| node.clone())
+            .collect();
+        for node in silent {
+            self.links.remove(&node);
+            self.outputs.push(Output::Close(node));
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The coordinator's decisions: inputs in, outputs out, and no I/O.
+//!
+//! [`Coordinator::handle`] takes one input at a time, with the time at which it
+//! came, and gives what is to be done, in order. Whoever carries that out makes
+//! all [`Output::Change`] and [`Output::Keep`] durable before any of the
+//! [`Output::Send`] behind them leaves: what was said was written down before.
+//! The same inputs always give the same outputs, so a whole cluster can be run
+//! from a seed (hwtests/sim).
+//!
+//! | file | noun |
+//! | --- | --- |
+//! | `state` | the rows, and how they change |
+//! | `links` | services that come, stay and go |
+//! | `attempts` | what services say of attempts |
+//! | `dispatch` | which waiting run begins where |
+//! | `commands` | what operators want |
+
+mod attempts;
+mod commands;
+mod dispatch;
+mod links;
+pub mod state;
+
+use std::collections::BTreeMap;
+
+use longhaul_protocol::order::{Order, What};
+use longhaul_protocol::report::Part;
+use longhaul_protocol::{AttemptId, Hello, Name, Report, Time};
+use uuid::Uuid;
+
+pub use commands::{Command, CommandError};
+use links::Link;
+use state::{Change, State};
+
+/// What the coordinator is told once.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The cluster that its services belong to.
+    pub cluster: Uuid,
+    /// How often a service has to say something, in milliseconds. One that says
+    /// nothing for three times as long is disconnected.
+    pub alive_ms: u64,
+    /// How long a run waits after its attempt broke off, in milliseconds; after
+    /// the second one twice as long, and so on.
+    pub retry_ms: u64,
+}
+
+/// What comes.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// A service introduces itself, on a new connection. An older one of the
+    /// same node is gone then.
+    Hello(Hello),
+    /// A service's connection is gone.
+    Gone(Name),
+    /// A service says something.
+    Report(Name, Report),
+    /// Nothing, but time passes.
+    Tick,
+    /// A node is known to do nothing any more: it was fenced, or an operator
+    /// says so.
+    Dead(Name),
+    /// The cluster runs an application on this node, or on none.
+    Application(Name, Option<Name>),
+    /// An operator wants something.
+    Command(Command),
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// A row changes.
+    Change(Change),
+    /// A piece of a journal is to be kept.
+    Keep(AttemptId, Part),
+    /// A service is to be told something.
+    Send(Name, Order),
+    /// The journal of an attempt, its first so many bytes, is to be sent to a
+    /// service, for another attempt that goes on with it.
+    SendJournal {
+        /// To whom.
+        to: Name,
+        /// For which attempt.
+        attempt: AttemptId,
+        /// Whose journal.
+        of: AttemptId,
+        /// How much of it.
+        bytes: u64,
+    },
+    /// The service that has just introduced itself is told why it is not
+    /// wanted, and its connection is closed.
+    Refuse(String),
+    /// A service's connection is to be closed.
+    Close(Name),
+    /// An operator is answered.
+    Answer(Result<(), CommandError>),
+}
+
+/// The coordinator's mind.
+#[derive(Debug)]
+pub struct Coordinator {
+    settings: Settings,
+    state: State,
+    links: BTreeMap<Name, Link>,
+    /// Where the cluster runs its applications.
+    applications: BTreeMap<Name, Name>,
+    outputs: Vec<Output>,
+}
+
+impl Coordinator {
+    /// A coordinator that starts with these rows, and has a new epoch by the
+    /// changes that are given.
+    pub fn start(settings: Settings, state: State) -> (Coordinator, Vec<Output>) {
+        let mut coordinator = Coordinator {
+            settings,
+            state,
+            links: BTreeMap::new(),
+            applications: BTreeMap::new(),
+            outputs: Vec::new(),
+        };
+        let mut counters = coordinator.state.counters;
+        counters.epoch.0 += 1;
+        coordinator.change(Change::Counters(counters));
+        let outputs = std::mem::take(&mut coordinator.outputs);
+        (coordinator, outputs)
+    }
+
+    /// What is to be done about an input that came at `now`.
+    pub fn handle(&mut self, now: Time, input: Input) -> Vec<Output> {
+        match input {
+            Input::Hello(hello) => self.hello(now, hello),
+            Input::Gone(node) => drop(self.links.remove(&node)),
+            Input::Report(node, report) => self.report(now, &node, report),
+            Input::Tick => self.hang_up(now),
+            Input::Dead(node) => self.dead(now, &node),
+            Input::Application(name, Some(node)) => drop(self.applications.insert(name, node)),
+            Input::Application(name, None) => drop(self.applications.remove(&name)),
+            Input::Command(command) => {
+                let answer = self.command(now, command);
+                self.outputs.push(Output::Answer(answer));
+            }
+        }
+        self.dispatch(now);
+        std::mem::take(&mut self.outputs)
+    }
+
+    /// The rows.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    fn change(&mut self, change: Change) {
+        self.state.apply(change.clone());
+        self.outputs.push(Output::Change(change));
+    }
+
+    fn send(&mut self, node: &Name, what: What) {
+        let epoch = self.state.counters.epoch;
+        let order = Order { epoch, what };
+        self.outputs.push(Output::Send(node.clone(), order));
+    }
+}

@@ -1,0 +1,236 @@
+//! What the coordinator remembers: the rows of its database, in memory.
+//!
+//! A row changes by a [`Change`] and by nothing else, in memory and in the
+//! database alike, so that the database is the replay of all changes.
+
+use std::collections::BTreeMap;
+
+use longhaul_protocol::job::Job;
+use longhaul_protocol::report::{Outcome, Point};
+use longhaul_protocol::run::{Epoch, Token};
+use longhaul_protocol::{AttemptId, Name, RunId, Time};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Assignments that a drive's row remembers.
+pub const LEFT_MAX: usize = 256;
+
+/// All rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct State {
+    /// The counters.
+    pub counters: Counters,
+    /// Nodes by name.
+    pub nodes: BTreeMap<Name, Node>,
+    /// Drives by serial number.
+    pub drives: BTreeMap<Name, Drive>,
+    /// Volumes by identity.
+    pub volumes: BTreeMap<Uuid, Volume>,
+    /// Jobs by name.
+    pub jobs: BTreeMap<Name, Job>,
+    /// Runs.
+    pub runs: BTreeMap<RunId, Run>,
+    /// Attempts.
+    pub attempts: BTreeMap<AttemptId, Attempt>,
+}
+
+/// What is counted, and never given twice.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Starts of the coordinator.
+    pub epoch: Epoch,
+    /// Assignments of drives.
+    pub token: Token,
+}
+
+/// A node on which a backup service may run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// Nothing is begun on it any more: an operator has said so.
+    #[serde(default)]
+    pub is_drained: bool,
+    /// Which start of its service was heard of last.
+    #[serde(default)]
+    pub boot: Option<Uuid>,
+    /// Drives that it said to reach.
+    #[serde(default)]
+    pub reaches: Vec<Name>,
+}
+
+/// A tape drive.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drive {
+    /// Vendor and product, for people.
+    pub product: String,
+    /// The pool that it is in.
+    #[serde(default)]
+    pub pool: Option<Name>,
+    /// The changer that loads it.
+    #[serde(default)]
+    pub library: Option<Name>,
+    /// Nothing is begun on it any more: an operator has said so.
+    #[serde(default)]
+    pub is_disabled: bool,
+    /// Why it cannot be used, as somebody found out.
+    #[serde(default)]
+    pub trouble: Option<String>,
+    /// Who has it.
+    #[serde(default)]
+    pub holder: Option<AttemptId>,
+    /// Assignments under which somebody who is gone may still hold its
+    /// reservation: up to [`LEFT_MAX`], the newest.
+    #[serde(default)]
+    pub left: Vec<Token>,
+}
+
+/// A volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Volume {
+    /// Its name.
+    pub name: Name,
+    /// The pool that it is in.
+    pub pool: Name,
+    /// Nothing is appended to it any more, and why.
+    #[serde(default)]
+    pub closed: Option<String>,
+    /// The attempt that may write to it.
+    #[serde(default)]
+    pub writer: Option<AttemptId>,
+    /// The run whose set on it has not come to its end.
+    #[serde(default)]
+    pub unfinished: Option<RunId>,
+}
+
+/// A run of a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// The job, as it was when the run was made.
+    pub job: Job,
+    /// Where it stands.
+    pub state: RunState,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// Attempts that broke off: what counts against the retries.
+    #[serde(default)]
+    pub failures: u32,
+    /// Its next attempt is not begun before.
+    pub not_before: Time,
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunState {
+    /// Its next attempt is to be begun as soon as it can be.
+    Waiting,
+    /// Its newest attempt is under way.
+    Active,
+    /// It goes on when an operator says so, and why.
+    Held(String),
+    /// It is done: 0 whole, 1 but for some files.
+    Done(u8),
+    /// It has failed, or was stopped, and why.
+    Failed(String),
+}
+
+impl RunState {
+    /// Whether there is more to come.
+    pub fn is_open(&self) -> bool {
+        !matches!(self, RunState::Done(_) | RunState::Failed(_))
+    }
+}
+
+/// An attempt to carry a run out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The node whose service carries it out.
+    pub node: Name,
+    /// The drive that it writes to.
+    pub drive: Name,
+    /// The assignment that it writes under.
+    pub token: Token,
+    /// The assignments that it may take the drive from.
+    #[serde(default)]
+    pub preempts: Vec<Token>,
+    /// The volumes that it may write to, in order.
+    pub volumes: Vec<Uuid>,
+    /// The attempt whose journal it goes on with.
+    #[serde(default)]
+    pub resumes: Option<u32>,
+    /// When it was ordered.
+    pub ordered: Time,
+    /// Bytes of its journal that are durable here.
+    #[serde(default)]
+    pub journal_bytes: u64,
+    /// What it has reached, as far as that is durable here.
+    #[serde(default)]
+    pub point: Option<Point>,
+    /// How it ended.
+    #[serde(default)]
+    pub ended: Option<Outcome>,
+}
+
+/// A row that is put in place of the one with the same key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "table", content = "row", rename_all = "kebab-case")]
+pub enum Change {
+    /// The counters.
+    Counters(Counters),
+    /// A node.
+    Node(Name, Node),
+    /// A drive.
+    Drive(Name, Drive),
+    /// A volume.
+    Volume(Uuid, Volume),
+    /// A job; `None` if it is no more.
+    Job(Name, Option<Box<Job>>),
+    /// A run.
+    Run(RunId, Box<Run>),
+    /// An attempt.
+    Attempt(AttemptId, Box<Attempt>),
+}
+
+impl State {
+    /// Puts a row in its place.
+    pub fn apply(&mut self, change: Change) {
+        match change {
+            Change::Counters(counters) => self.counters = counters,
+            Change::Node(name, node) => drop(self.nodes.insert(name, node)),
+            Change::Drive(serial, drive) => drop(self.drives.insert(serial, drive)),
+            Change::Volume(uuid, volume) => drop(self.volumes.insert(uuid, volume)),
+            Change::Job(name, Some(job)) => drop(self.jobs.insert(name, *job)),
+            Change::Job(name, None) => drop(self.jobs.remove(&name)),
+            Change::Run(id, run) => drop(self.runs.insert(id, *run)),
+            Change::Attempt(id, attempt) => drop(self.attempts.insert(id, *attempt)),
+        }
+    }
+
+    /// A run's newest attempt.
+    pub fn newest(&self, id: &RunId) -> Option<(AttemptId, &Attempt)> {
+        let number = self.runs.get(id)?.attempts;
+        let id = AttemptId {
+            run: id.clone(),
+            number,
+        };
+        let attempt = self.attempts.get(&id)?;
+        Some((id, attempt))
+    }
+
+    /// The attempt whose journal a run goes on with: the newest that is known to
+    /// have reached a checkpoint, or else that has begun one. (A newer one
+    /// without a checkpoint has written behind that of an older one at most, and
+    /// the records before a checkpoint tell whether it holds.)
+    pub fn resumable(&self, id: &RunId) -> Option<(u32, &Attempt)> {
+        let of = |number| AttemptId {
+            run: id.clone(),
+            number,
+        };
+        let newest = |is: fn(&Attempt) -> bool| {
+            let mut attempts = self.attempts.range(of(0)..=of(u32::MAX)).rev();
+            attempts.find(|(_, attempt)| is(attempt))
+        };
+        let found = newest(|attempt| attempt.point.is_some());
+        let found = found.or_else(|| newest(|attempt| attempt.journal_bytes > 0));
+        found.map(|(id, attempt)| (id.number, attempt))
+    }
+}

@@ -1,0 +1,6 @@
+//! The primary coordinator: it owns the backup operations database, decides
+//! which job runs where, on which drive and volume, and remembers what the
+//! movers have reached. It moves no data.
+#![forbid(unsafe_code)]
+
+pub mod core;

@@ -1,0 +1,22 @@
+//! A whole cluster in one process, under a clock of its own, from a seed: the
+//! real decision cores of coordinator and services, and models of what lies
+//! around them. Thousands of runs with troubles take seconds.
+//!
+//! | file | noun |
+//! | --- | --- |
+//! | `chance` | numbers from a seed |
+//! | `tape` | drives and volumes |
+//! | `mover` | the process of an attempt |
+//! | `world` | processes, disks, network, clock |
+//! | `scenario` | what goes wrong |
+//! | `checks` | what must be true |
+#![forbid(unsafe_code)]
+
+mod chance;
+mod checks;
+mod mover;
+mod scenario;
+mod tape;
+mod world;
+
+pub use scenario::{Summary, run};

@@ -1,0 +1,342 @@
+//! The process of an attempt: it writes a run's records, one a step.
+
+use std::collections::BTreeMap;
+
+use longhaul_protocol::order::{Start, Stop};
+use longhaul_protocol::report::{Outcome, Point, SetDone};
+use longhaul_protocol::{Name, RunId, Time};
+use uuid::Uuid;
+
+use crate::tape::{Library, Record, Refused};
+
+/// Records of a run's archive.
+pub const RECORDS: u64 = 25;
+/// Records between two checkpoints.
+const INTERVAL: u64 = 3;
+/// What a checkpoint adds to the journal, in bytes.
+const JOURNAL_BYTES: u64 = 100;
+
+/// What a journal says: all its points, oldest first.
+#[derive(Debug, Clone, Default)]
+pub struct Journal(pub Vec<Point>);
+
+impl Journal {
+    /// The file.
+    pub fn bytes(&self) -> Vec<u8> {
+        let record = |point: &Point| {
+            let mut record = point.volume.as_bytes().to_vec();
+            record.extend(point.block.to_be_bytes());
+            record.extend(point.members.to_be_bytes());
+            record.resize(JOURNAL_BYTES as usize, 0);
+            record
+        };
+        self.0.iter().flat_map(record).collect()
+    }
+
+    /// What a file says that may be cut anywhere.
+    pub fn of(bytes: &[u8]) -> Journal {
+        let records = (1u64..).zip(bytes.chunks_exact(JOURNAL_BYTES as usize));
+        let number = |bytes: &[u8]| bytes.iter().fold(0, |n, byte| n << 8 | u64::from(*byte));
+        let point = |(count, record): (u64, &[u8])| Point {
+            taken: Time(0),
+            volume: Uuid::from_slice(&record[..16]).unwrap_or_default(),
+            block: number(&record[16..24]),
+            members: number(&record[24..32]),
+            bytes: number(&record[24..32]),
+            journal_bytes: count * JOURNAL_BYTES,
+        };
+        Journal(records.map(point).collect())
+    }
+}
+
+/// A process.
+#[derive(Debug)]
+pub struct Mover {
+    node: Name,
+    start: Start,
+    /// Its journal.
+    pub journal: Journal,
+    stage: Stage,
+    stop: Option<Stop>,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Begins,
+    Writes {
+        /// Which of the volumes.
+        volume: usize,
+        /// Records before the next on that volume.
+        block: u64,
+        /// The next record of the archive.
+        number: u64,
+        /// Block and record behind each record that a checkpoint may name.
+        marks: BTreeMap<u64, u64>,
+        since: u64,
+    },
+}
+
+/// What a step came to.
+#[derive(Debug)]
+pub enum Step {
+    /// It goes on.
+    On,
+    /// It has taken a checkpoint.
+    Reached(Point),
+    /// It is over.
+    Ended(Outcome, Option<Point>),
+}
+
+impl Mover {
+    /// The process of an attempt, with the journal that it goes on with.
+    pub fn new(node: Name, start: Start, carried: Journal) -> Mover {
+        Mover {
+            node,
+            start,
+            journal: carried,
+            stage: Stage::Begins,
+            stop: None,
+        }
+    }
+
+    /// The order that it carries out.
+    pub fn start(&self) -> &Start {
+        &self.start
+    }
+
+    /// It is told to end.
+    pub fn stop(&mut self, how: Stop) {
+        self.stop = Some(how);
+    }
+
+    /// Whether it holds its drive.
+    pub fn holds(&self, library: &Library) -> bool {
+        let holder = library
+            .drives
+            .get(&self.start.drive)
+            .and_then(|d| d.holder.as_ref());
+        holder.is_some_and(|(_, token)| *token == self.start.token)
+    }
+
+    /// A step of its work.
+    pub fn step(&mut self, now: Time, library: &mut Library) -> Step {
+        match self.try_step(now, library) {
+            Ok(step) => step,
+            Err(Refused::Conflict) => {
+                library.release(&self.start.drive, self.start.token);
+                Step::Ended(outcome(now, 5, "held by another"), None)
+            }
+            Err(Refused::Broken) => Step::Ended(outcome(now, 3, "the drive is broken"), None),
+            Err(Refused::Full) => self.full(now, library),
+            Err(Refused::Unfinished) => {
+                Step::Ended(outcome(now, 4, "behind an unfinished set"), None)
+            }
+        }
+    }
+
+    fn try_step(&mut self, now: Time, library: &mut Library) -> Result<Step, Refused> {
+        let (drive, token) = (self.start.drive.clone(), self.start.token);
+        if self.stop == Some(Stop::Now) {
+            return Ok(Step::Ended(outcome(now, 6, "stopped"), None));
+        }
+        let Stage::Writes {
+            volume,
+            block,
+            number,
+            marks,
+            since,
+        } = &mut self.stage
+        else {
+            return self.begin(library).map(|()| Step::On);
+        };
+        if *number == RECORDS {
+            library.flush(&drive, token)?;
+            library.release(&drive, token);
+            let mut done = outcome(now, 0, "");
+            done.error = None;
+            done.set = Some(SetDone {
+                uuid: Uuid::nil(),
+                volumes: self
+                    .start
+                    .volumes
+                    .iter()
+                    .map(|volume| volume.uuid)
+                    .collect(),
+                members: RECORDS,
+                bytes: RECORDS,
+                damaged: 0,
+            });
+            return Ok(Step::Ended(done, None));
+        }
+        let stops = self.stop.is_some();
+        if stops {
+            library.flush(&drive, token)?;
+        } else {
+            let record = Record {
+                run: self.start.attempt.run.clone(),
+                set: 0,
+                number: *number,
+            };
+            library.write(&drive, token, *block, record)?;
+            (*block, *number, *since) = (*block + 1, *number + 1, *since + 1);
+            marks.insert(*block, *number);
+        }
+        let mut point = None;
+        if stops || *since >= INTERVAL {
+            *since = 0;
+            let volume = self.start.volumes[*volume].uuid;
+            let frontier = library.frontier(&drive, token)?;
+            let newest = marks.range(..=frontier).next_back();
+            let newest = newest.map(|(block, number)| (*block, *number));
+            point = newest.map(|(block, number)| self.note(now, volume, block, number));
+        }
+        Ok(match (stops, point) {
+            (true, point) => {
+                library.release(&drive, token);
+                Step::Ended(outcome(now, 6, "stopped at a checkpoint"), point)
+            }
+            (false, Some(point)) => Step::Reached(point),
+            (false, None) => Step::On,
+        })
+    }
+
+    /// Takes the drive, and finds the newest checkpoint that holds.
+    fn begin(&mut self, library: &mut Library) -> Result<(), Refused> {
+        let Start {
+            drive,
+            token,
+            preempts,
+            elsewhere,
+            volumes,
+            attempt,
+            ..
+        } = &self.start;
+        library.reserve(drive, &self.node, *token, preempts)?;
+        library.fence(elsewhere);
+        while let Some(point) = self.journal.0.last() {
+            let volume = volumes
+                .iter()
+                .position(|volume| volume.uuid == point.volume);
+            let Some(volume) = volume else {
+                self.journal.0.pop();
+                continue;
+            };
+            library.load(drive, *token, point.volume)?;
+            library.flush(drive, *token)?;
+            let medium = library.volumes.get(&point.volume);
+            let before = point
+                .block
+                .checked_sub(1)
+                .and_then(|at| usize::try_from(at).ok());
+            let record = medium.zip(before).and_then(|(medium, at)| medium.get(at));
+            let holds =
+                record.is_some_and(|r| r.run == attempt.run && r.number + 1 == point.members);
+            if holds {
+                self.stage = Stage::Writes {
+                    volume,
+                    block: point.block,
+                    number: point.members,
+                    marks: BTreeMap::new(),
+                    since: 0,
+                };
+                return Ok(());
+            }
+            self.journal.0.pop();
+        }
+        // Behind the last set that is whole: what is left of this run's is
+        // written over.
+        let volume = volumes[0].uuid;
+        library.load(drive, *token, volume)?;
+        library.flush(drive, *token)?;
+        let block = free_block(library, volume, &attempt.run)?;
+        self.stage = Stage::Writes {
+            volume: 0,
+            block,
+            number: 0,
+            marks: BTreeMap::new(),
+            since: 0,
+        };
+        Ok(())
+    }
+
+    fn note(&mut self, now: Time, volume: Uuid, block: u64, number: u64) -> Point {
+        let before = self.journal.0.last().map_or(0, |last| last.journal_bytes);
+        let point = Point {
+            taken: now,
+            volume,
+            block,
+            members: number,
+            bytes: number,
+            journal_bytes: before + JOURNAL_BYTES,
+        };
+        self.journal.0.push(point.clone());
+        point
+    }
+
+    /// The volume is full: on to the next, or an end that says so.
+    fn full(&mut self, now: Time, library: &mut Library) -> Step {
+        let (drive, token) = (self.start.drive.clone(), self.start.token);
+        let Stage::Writes { volume, .. } = &self.stage else {
+            return Step::Ended(outcome(now, 3, "full at its beginning"), None);
+        };
+        let volume = *volume;
+        if library.flush(&drive, token).is_err() {
+            return Step::Ended(outcome(now, 5, "held by another"), None);
+        }
+        let Stage::Writes { block, number, .. } = self.stage else {
+            return Step::On;
+        };
+        let point =
+            (number > 0).then(|| self.note(now, self.start.volumes[volume].uuid, block, number));
+        if let Some(next) = self.start.volumes.get(volume + 1) {
+            let next = next.uuid;
+            let loaded = library.load(&drive, token, next);
+            let run = &self.start.attempt.run;
+            return match loaded.and_then(|()| free_block(library, next, run)) {
+                Ok(block) => {
+                    self.stage = Stage::Writes {
+                        volume: volume + 1,
+                        block,
+                        number,
+                        marks: BTreeMap::new(),
+                        since: 0,
+                    };
+                    point.map_or(Step::On, Step::Reached)
+                }
+                Err(Refused::Unfinished) => {
+                    Step::Ended(outcome(now, 4, "behind an unfinished set"), point)
+                }
+                Err(_) => {
+                    library.release(&drive, token);
+                    Step::Ended(outcome(now, 5, "the next volume is elsewhere"), point)
+                }
+            };
+        }
+        library.release(&drive, token);
+        let mut ended = outcome(now, 7, "full");
+        ended.needs_volume = true;
+        Step::Ended(ended, point)
+    }
+}
+
+/// Where a run's part begins on a volume: where it has begun before, or behind
+/// the last set, which must be whole.
+fn free_block(library: &mut Library, volume: Uuid, run: &RunId) -> Result<u64, Refused> {
+    let medium = library.volumes.entry(volume).or_default();
+    let mine = medium.iter().position(|record| record.run == *run);
+    let last = medium.last().filter(|_| mine.is_none());
+    if last.is_some_and(|last| last.number + 1 != RECORDS) {
+        return Err(Refused::Unfinished);
+    }
+    Ok(mine.unwrap_or(medium.len()) as u64)
+}
+
+fn outcome(now: Time, exit: u8, why: &str) -> Outcome {
+    Outcome {
+        exit,
+        needs_volume: false,
+        error: Some(why.to_owned()),
+        set: None,
+        ended: now,
+    }
+}

@@ -1,0 +1,41 @@
+//! Clusters with troubles, from many seeds.
+//!
+//! `LONGHAUL_SEED=N` runs that one alone; `LONGHAUL_RUNS=N` runs more.
+
+use std::{env, panic};
+
+use anyhow::{Context, Result, anyhow};
+use longhaul_sim::run;
+
+/// Seeds in CI.
+const RUNS: u64 = 10_000;
+
+fn number(variable: &str) -> Option<u64> {
+    env::var(variable).ok()?.parse().ok()
+}
+
+#[test]
+fn whatever_goes_wrong_every_job_is_done_once() -> Result<()> {
+    let seeds = match number("LONGHAUL_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("LONGHAUL_RUNS").unwrap_or(RUNS),
+    };
+    let (mut events, mut runs, mut attempts, mut epochs) = (0, 0, 0, 0);
+    let count = seeds.end - seeds.start;
+    for seed in seeds {
+        let result = panic::catch_unwind(|| run(seed));
+        let summary = result.unwrap_or_else(|_| Err(anyhow!("it panicked")));
+        let summary = summary.with_context(|| {
+            format!("LONGHAUL_SEED={seed} cargo test --profile tested -p longhaul-sim --test seeds")
+        })?;
+        events += summary.events;
+        runs += summary.runs;
+        attempts += summary.attempts;
+        epochs += summary.epochs;
+    }
+    eprintln!(
+        "{count} clusters, {events} events, {runs} runs of jobs in {attempts} attempts, {epochs} \
+         starts of a coordinator"
+    );
+    Ok(())
+}

@@ -1,0 +1,307 @@
+//! One attempt: its order, its process, its journal.
+
+use longhaul_protocol::order::{Start, Stop};
+use longhaul_protocol::report::{AttemptSeen, Outcome, Part, Point};
+use longhaul_protocol::{AttemptId, Report, Time};
+use serde::{Deserialize, Serialize};
+
+use super::{ATTEMPTS_MAX, Output, Service};
+
+/// The exit code of what broke off and can be gone on with.
+const UNFINISHED: u8 = 6;
+
+/// An attempt that was ordered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The order.
+    pub start: Start,
+    /// How far it is.
+    pub stage: Stage,
+    /// What its process has reached.
+    #[serde(default)]
+    pub point: Option<Point>,
+    /// Bytes of its journal that the coordinator has made durable.
+    #[serde(skip)]
+    kept_bytes: Option<u64>,
+    /// What was said on this connection.
+    #[serde(skip)]
+    said: Said,
+}
+
+/// What was said on a connection, and needs not be said there again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Said {
+    /// A piece of the journal is on its way.
+    piece: bool,
+    /// The point, up to so many bytes of the archive.
+    point: Option<u64>,
+    /// The end.
+    end: bool,
+}
+
+/// How far an attempt is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// So many bytes of the journal that it goes on with are here.
+    Waiting(u64),
+    /// Its process was started.
+    Running,
+    /// It has ended, and the coordinator has not said that it heard it.
+    Ended(Outcome),
+}
+
+impl Attempt {
+    /// Whether nothing of it is under way.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.stage, Stage::Ended(_))
+    }
+
+    /// A new connection, or a new service: what the coordinator has is unknown.
+    pub(super) fn forget_said(&mut self) {
+        self.kept_bytes = None;
+        self.said = Said::default();
+    }
+
+    fn seen(&self, id: &AttemptId) -> AttemptSeen {
+        let outcome = match &self.stage {
+            Stage::Ended(outcome) if self.all_is_said() => Some(outcome.clone()),
+            _ => None,
+        };
+        AttemptSeen {
+            attempt: id.clone(),
+            token: self.start.token,
+            drive: self.start.drive.clone(),
+            journal_bytes: self.journal_bytes(),
+            point: self.point.clone(),
+            outcome,
+        }
+    }
+
+    fn journal_bytes(&self) -> u64 {
+        self.point.as_ref().map_or(0, |point| point.journal_bytes)
+    }
+
+    /// Whether the coordinator has all of the journal: only then is it told how
+    /// the attempt ended, since it may go on with it elsewhere.
+    fn all_is_said(&self) -> bool {
+        self.point.is_none()
+            || self
+                .kept_bytes
+                .is_some_and(|kept| kept >= self.journal_bytes())
+    }
+}
+
+fn broken_off(now: Time, why: &str) -> Outcome {
+    Outcome {
+        exit: UNFINISHED,
+        needs_volume: false,
+        error: Some(why.into()),
+        set: None,
+        ended: now,
+    }
+}
+
+impl Service {
+    /// After a start: what was under way has died with the service before.
+    pub(super) fn wake(&mut self, now: Time) {
+        for (id, attempt) in &mut self.attempts {
+            attempt.forget_said();
+            if !attempt.has_ended() {
+                let outcome = broken_off(now, "the backup service was started again");
+                attempt.stage = Stage::Ended(outcome);
+                let row = Some(Box::new(attempt.clone()));
+                self.outputs.push(Output::Save(id.clone(), row));
+            }
+        }
+    }
+
+    fn save(&mut self, id: &AttemptId) {
+        let attempt = self.attempts.get(id).cloned().map(Box::new);
+        self.outputs.push(Output::Save(id.clone(), attempt));
+    }
+
+    pub(super) fn say_attempts(&mut self) {
+        for attempt in self.attempts.values_mut() {
+            // The answers tell what the coordinator has by now.
+            attempt.forget_said();
+        }
+        let attempts = self.attempts.iter().map(|(id, attempt)| attempt.seen(id));
+        let attempts = attempts.collect();
+        self.say(Report::Attempts { attempts });
+    }
+
+    pub(super) fn begin(&mut self, start: Start) {
+        let id = start.attempt.clone();
+        if self.attempts.contains_key(&id) {
+            return;
+        }
+        // Assignments of a drive are counted: this one is over.
+        let newest = self.seen.tokens.get(&start.drive);
+        if newest.is_some_and(|newest| start.token <= *newest) {
+            log::warn!("attempt {id} is not begun: it was here before");
+            return;
+        }
+        if self.attempts.len() >= ATTEMPTS_MAX {
+            log::warn!("attempt {id} is not begun: {ATTEMPTS_MAX} are here already");
+            return;
+        }
+        let attempt = Attempt {
+            start: start.clone(),
+            stage: Stage::Waiting(0),
+            point: None,
+            kept_bytes: Some(0),
+            said: Said::default(),
+        };
+        self.attempts.insert(id.clone(), attempt);
+        self.save(&id);
+        // Behind the attempt: one that was seen and not kept would never begin.
+        self.seen.tokens.insert(start.drive.clone(), start.token);
+        self.outputs.push(Output::SaveSeen(self.seen.clone()));
+        let older = self.running(&id).collect::<Vec<_>>();
+        let stops = older.into_iter().map(|id| Output::Signal(id, Stop::Now));
+        self.outputs.extend(stops);
+        self.spawn_if_ready(&id);
+    }
+
+    /// Other attempts of the same run that have processes.
+    fn running(&self, id: &AttemptId) -> impl Iterator<Item = AttemptId> {
+        let others = self.attempts.iter().filter(move |(other, attempt)| {
+            other.run == id.run && *other != id && attempt.stage == Stage::Running
+        });
+        others.map(|(other, _)| other.clone())
+    }
+
+    /// Starts the process of an attempt, if all of the journal is there that it
+    /// goes on with, and no process of an older attempt of its run.
+    fn spawn_if_ready(&mut self, id: &AttemptId) {
+        let is_alone = self.running(id).next().is_none();
+        let Some(attempt) = self.attempts.get_mut(id).filter(|_| is_alone) else {
+            return;
+        };
+        let whole = attempt
+            .start
+            .resume
+            .map_or(0, |resume| resume.journal_bytes);
+        if matches!(attempt.stage, Stage::Waiting(here) if here >= whole) {
+            attempt.stage = Stage::Running;
+            let start = Box::new(attempt.start.clone());
+            self.save(id);
+            self.outputs.push(Output::Spawn(start));
+        }
+    }
+
+    /// A piece of the journal that an attempt goes on with.
+    pub(super) fn journal(&mut self, id: &AttemptId, part: Part) {
+        let Some(attempt) = self.attempts.get_mut(id) else {
+            return;
+        };
+        let Stage::Waiting(here) = attempt.stage else {
+            return;
+        };
+        let end = part.offset.saturating_add(part.bytes.len() as u64);
+        if part.offset > here || end <= here {
+            return;
+        }
+        attempt.stage = Stage::Waiting(end);
+        self.outputs.push(Output::Keep(id.clone(), part));
+        self.spawn_if_ready(id);
+    }
+
+    pub(super) fn stop(&mut self, now: Time, id: AttemptId, how: Stop) {
+        match self.attempts.get(&id).map(|attempt| &attempt.stage) {
+            Some(Stage::Running) => self.outputs.push(Output::Signal(id, how)),
+            Some(Stage::Waiting(_)) => {
+                self.ended(id, broken_off(now, "stopped before it began"));
+            }
+            Some(Stage::Ended(_)) | None => {}
+        }
+    }
+
+    pub(super) fn reached(&mut self, id: &AttemptId, point: Point) {
+        let Some(attempt) = self.attempts.get_mut(id) else {
+            return;
+        };
+        attempt.point = Some(point);
+        self.save(id);
+        self.say_more(id);
+    }
+
+    pub(super) fn ended(&mut self, id: AttemptId, outcome: Outcome) {
+        let Some(attempt) = self.attempts.get_mut(&id) else {
+            return;
+        };
+        if attempt.has_ended() {
+            return;
+        }
+        attempt.stage = Stage::Ended(outcome);
+        self.save(&id);
+        self.say_more(&id);
+        let of_run = self.attempts.keys().filter(|other| other.run == id.run);
+        for other in of_run.cloned().collect::<Vec<_>>() {
+            self.spawn_if_ready(&other);
+        }
+    }
+
+    /// The coordinator has so much of the journal.
+    pub(super) fn kept(&mut self, id: &AttemptId, journal_bytes: u64) {
+        let Some(attempt) = self.attempts.get_mut(id) else {
+            return;
+        };
+        attempt.kept_bytes = Some(journal_bytes);
+        attempt.said.piece = false;
+        self.say_more(id);
+    }
+
+    pub(super) fn heard(&mut self, id: &AttemptId) {
+        if self.attempts.get(id).is_some_and(Attempt::has_ended) {
+            self.attempts.remove(id);
+            self.save(id);
+        }
+    }
+
+    /// Says the next thing of an attempt that the coordinator does not have:
+    /// journal, point, end. One piece of the journal is on its way at a time.
+    fn say_more(&mut self, id: &AttemptId) {
+        let is_connected = self.alive_ms.is_some();
+        let Some(attempt) = self.attempts.get_mut(id).filter(|_| is_connected) else {
+            return;
+        };
+        let Some(kept) = attempt.kept_bytes.filter(|_| !attempt.said.piece) else {
+            return;
+        };
+        let token = attempt.start.token;
+        if kept < attempt.journal_bytes() {
+            attempt.said.piece = true;
+            self.outputs
+                .push(Output::SayJournal(id.clone(), token, kept));
+            return;
+        }
+        let bytes = attempt.point.as_ref().map(|point| point.bytes);
+        let is_new = bytes > attempt.said.point;
+        attempt.said.point = bytes;
+        let point = attempt.point.clone().filter(|_| is_new);
+        let outcome = match &attempt.stage {
+            Stage::Ended(outcome) if !attempt.said.end => Some(outcome.clone()),
+            _ => None,
+        };
+        attempt.said.end |= outcome.is_some();
+        let attempt = id.clone();
+        self.outputs.extend(point.map(|point| {
+            let attempt = attempt.clone();
+            Output::Say(Report::Checkpoint {
+                attempt,
+                token,
+                point,
+            })
+        }));
+        self.outputs.extend(outcome.map(|outcome| {
+            let attempt = attempt.clone();
+            Output::Say(Report::Ended {
+                attempt,
+                token,
+                outcome,
+            })
+        }));
+    }
+}

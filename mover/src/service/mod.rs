@@ -1,0 +1,231 @@
+//! The backup service's decisions: inputs in, outputs out, and no I/O.
+//!
+//! A service carries out the attempts that the coordinator orders, each in a
+//! process of its own, and tells what they have reached until it hears that this
+//! is durable. It goes on without a coordinator, and does not forget: what it
+//! has begun is a row of its own ([`Output::Save`], durable before anything
+//! behind it is done), and so is how it ended.
+//!
+//! | file | noun |
+//! | --- | --- |
+//! | `attempt` | one attempt: its order, its process, its journal |
+
+mod attempt;
+
+use std::collections::BTreeMap;
+
+use longhaul_protocol::order::{Order, Start, Stop, What};
+use longhaul_protocol::report::{DriveSeen, Outcome, Part, Point};
+use longhaul_protocol::run::{Epoch, Token};
+use longhaul_protocol::{AttemptId, Hello, Name, Report, Time, VERSION};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+pub use attempt::{Attempt, Stage};
+
+/// Attempts that one service has at a time, ended ones that were not heard of
+/// included.
+pub const ATTEMPTS_MAX: usize = 256;
+
+/// Who the service is.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// Its cluster.
+    pub cluster: Uuid,
+    /// Its node.
+    pub node: Name,
+    /// New with every start.
+    pub boot: Uuid,
+}
+
+/// What a service has seen of coordinators: by it it knows what is out of date.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// The newest epoch.
+    pub epoch: Epoch,
+    /// The newest assignment of each drive.
+    pub tokens: BTreeMap<Name, Token>,
+}
+
+/// What comes.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// There is a connection to the coordinator.
+    Connected,
+    /// There is none any more.
+    Disconnected,
+    /// The coordinator says something.
+    Order(Order),
+    /// The drives and changers that this node reaches.
+    Devices(Vec<DriveSeen>, Vec<Name>),
+    /// An attempt's process has made its journal durable up to here, and it says
+    /// that this point was reached.
+    Reached(AttemptId, Point),
+    /// An attempt's process has ended.
+    Ended(AttemptId, Outcome),
+    /// Nothing, but time passes.
+    Tick,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// An attempt is to be kept, durably; `None`: it is no more.
+    Save(AttemptId, Option<Box<Attempt>>),
+    /// What was seen of the coordinator is to be kept, durably.
+    SaveSeen(Seen),
+    /// The coordinator is to be told something, if there is a connection.
+    Say(Report),
+    /// A piece of an attempt's journal is to be said: from an offset on, so many
+    /// bytes at most.
+    SayJournal(AttemptId, Token, u64),
+    /// A piece of the journal that an attempt goes on with is to be kept.
+    Keep(AttemptId, Part),
+    /// An attempt's process is to be started.
+    Spawn(Box<Start>),
+    /// An attempt's process is to be told to end.
+    Signal(AttemptId, Stop),
+    /// The connection is to be closed, and opened anew after a while.
+    HangUp,
+}
+
+/// The service's mind.
+#[derive(Debug)]
+pub struct Service {
+    identity: Identity,
+    seen: Seen,
+    attempts: BTreeMap<AttemptId, Attempt>,
+    /// Once it was looked.
+    devices: Option<(Vec<DriveSeen>, Vec<Name>)>,
+    /// How often something is said, once there was a welcome on this connection.
+    alive_ms: Option<u64>,
+    said: Time,
+    outputs: Vec<Output>,
+}
+
+impl Service {
+    /// A service that starts with what it has kept. No process of an attempt has
+    /// outlived the service before: what was under way has broken off.
+    pub fn start(
+        now: Time,
+        identity: Identity,
+        seen: Seen,
+        kept: BTreeMap<AttemptId, Attempt>,
+    ) -> (Service, Vec<Output>) {
+        let mut service = Service {
+            identity,
+            seen,
+            attempts: kept,
+            devices: None,
+            alive_ms: None,
+            said: now,
+            outputs: Vec::new(),
+        };
+        service.wake(now);
+        let outputs = std::mem::take(&mut service.outputs);
+        (service, outputs)
+    }
+
+    /// What is to be done about an input that came at `now`.
+    pub fn handle(&mut self, now: Time, input: Input) -> Vec<Output> {
+        match input {
+            Input::Connected => self.hello(now),
+            Input::Disconnected => self.alive_ms = None,
+            Input::Order(order) => self.order(now, order),
+            Input::Devices(drives, changers) => {
+                self.devices = Some((drives, changers));
+                if self.alive_ms.is_some() {
+                    self.say_devices();
+                }
+            }
+            Input::Reached(id, point) => self.reached(&id, point),
+            Input::Ended(id, outcome) => self.ended(id, outcome),
+            Input::Tick => {}
+        }
+        if let Some(alive_ms) = self.alive_ms
+            && now.since(self.said) >= alive_ms
+        {
+            self.said = now;
+            self.outputs.push(Output::Say(Report::Alive { now }));
+        }
+        std::mem::take(&mut self.outputs)
+    }
+
+    /// What it has seen.
+    pub fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    /// What it has.
+    pub fn attempts(&self) -> &BTreeMap<AttemptId, Attempt> {
+        &self.attempts
+    }
+
+    fn say(&mut self, report: Report) {
+        if self.alive_ms.is_some() {
+            self.outputs.push(Output::Say(report));
+        }
+    }
+
+    fn hello(&mut self, now: Time) {
+        self.alive_ms = None;
+        let hello = Hello {
+            version: VERSION,
+            cluster: self.identity.cluster,
+            node: self.identity.node.clone(),
+            boot: self.identity.boot,
+            epoch: self.seen.epoch,
+            now,
+        };
+        self.outputs.push(Output::Say(Report::Hello(hello)));
+    }
+
+    fn say_devices(&mut self) {
+        if let Some((drives, changers)) = self.devices.clone() {
+            self.say(Report::Devices { drives, changers });
+        }
+    }
+
+    fn order(&mut self, now: Time, order: Order) {
+        if order.epoch < self.seen.epoch {
+            log::warn!(
+                "an order of epoch {} is not obeyed: epoch {} was seen",
+                order.epoch.0,
+                self.seen.epoch.0
+            );
+            self.outputs.push(Output::HangUp);
+            return;
+        }
+        let is_welcome = matches!(order.what, What::Welcome { .. } | What::Refused { .. });
+        if !is_welcome && self.alive_ms.is_none() {
+            // Nobody has introduced himself on this connection.
+            return;
+        }
+        if order.epoch > self.seen.epoch {
+            self.seen.epoch = order.epoch;
+            self.outputs.push(Output::SaveSeen(self.seen.clone()));
+        }
+        match order.what {
+            What::Welcome { alive_ms, .. } => {
+                self.alive_ms = Some(alive_ms);
+                self.said = now;
+                self.say_devices();
+                self.say_attempts();
+            }
+            What::Refused { why } => {
+                log::error!("the coordinator refuses this service: {why}");
+                self.outputs.push(Output::HangUp);
+            }
+            What::Start(start) => self.begin(*start),
+            What::Journal { attempt, part } => self.journal(&attempt, part),
+            What::Stop { attempt, how } => self.stop(now, attempt, how),
+            What::Kept {
+                attempt,
+                journal_bytes,
+            } => self.kept(&attempt, journal_bytes),
+            What::Heard { attempt } => self.heard(&attempt),
+            // Sets' files and occurrences are the next step.
+            What::Filed { .. } | What::Occurrences { .. } => {}
+        }
+    }
+}
