@@ -25,6 +25,8 @@ const CLUSTER: Uuid = Uuid::from_u128(0xc1);
 pub(crate) enum Event {
     ToCenter(u64, Name, Report),
     ToNode(u64, Name, Order),
+    /// Something comes again, or late, on whatever connection there is now.
+    Again(Name, Box<Again>),
     /// The connection of this number breaks.
     Break(u64, Name),
     NodeTick(Name),
@@ -38,6 +40,13 @@ pub(crate) enum Event {
     Heal(Name),
     Repair(Name),
     Due(Command),
+}
+
+/// What comes again.
+#[derive(Debug, Clone)]
+pub(crate) enum Again {
+    Order(Order),
+    Report(Report),
 }
 
 /// The coordinator's process, and its disk.
@@ -159,6 +168,18 @@ impl World {
                     self.order(&node, order)?;
                 }
             }
+            Event::Again(node, again) => match *again {
+                Again::Order(order) => {
+                    if self
+                        .nodes
+                        .get(&node)
+                        .is_some_and(|node| node.link.is_some())
+                    {
+                        self.order(&node, order)?;
+                    }
+                }
+                Again::Report(report) => self.center(Input::Report(node, report))?,
+            },
             Event::Break(link, node) => self.break_link(link, &node)?,
             Event::NodeTick(name) => {
                 self.later(500, Event::NodeTick(name.clone()));
@@ -329,7 +350,8 @@ impl World {
             return;
         };
         let delay = self.comes(link, false);
-        self.later(delay, Event::ToNode(link, node.clone(), order));
+        self.later(delay, Event::ToNode(link, node.clone(), order.clone()));
+        self.perhaps_again(node, Again::Order(order));
     }
 
     fn tell_center(&mut self, node: &Name, report: Report) {
@@ -337,10 +359,21 @@ impl World {
             return;
         };
         let delay = self.comes(link, true);
-        self.later(delay, Event::ToCenter(link, node.clone(), report));
+        self.later(delay, Event::ToCenter(link, node.clone(), report.clone()));
+        // Who introduces himself has a connection of his own.
+        if !matches!(report, Report::Hello(_)) {
+            self.perhaps_again(node, Again::Report(report));
+        }
         if !self.is_calm && self.chance.per_mille(3) {
             // What is on its way is lost with the connection.
             self.later(delay.min(3), Event::Break(link, node.clone()));
+        }
+    }
+
+    fn perhaps_again(&mut self, node: &Name, what: Again) {
+        if !self.is_calm && self.chance.per_mille(5) {
+            let delay = self.chance.below(20_000);
+            self.later(delay, Event::Again(node.clone(), Box::new(what)));
         }
     }
 
