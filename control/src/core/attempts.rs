@@ -6,7 +6,7 @@ use longhaul_protocol::run::Token;
 use longhaul_protocol::{AttemptId, Name, Time};
 
 use super::state::{Attempt, Change, Drive, LEFT_MAX, Run, RunState, Volume};
-use super::{Coordinator, Output};
+use super::{Coordinator, Notice, Output};
 use longhaul_protocol::job::Restart;
 
 /// Exit codes that say that trying again changes nothing.
@@ -161,6 +161,10 @@ impl Coordinator {
         if let Some(drive) = self.state.drives.get(&attempt.drive).cloned() {
             let serial = attempt.drive.clone();
             let drive = let_go(drive, id, &attempt, &outcome);
+            if let Some(trouble) = drive.trouble.clone().filter(|_| outcome.exit == DEVICE) {
+                let notice = Notice::DriveDown(serial.clone(), trouble);
+                self.outputs.push(Output::Notify(notice));
+            }
             self.change(Change::Drive(serial, drive));
         }
         for uuid in &attempt.volumes {
@@ -171,6 +175,14 @@ impl Coordinator {
         }
         if let Some(run) = self.state.runs.get(&id.run).cloned() {
             let run = gone_on(run, &outcome, now, self.settings.retry_ms);
+            let of = id.run.clone();
+            let notice = match run.state.clone() {
+                RunState::Failed(why) => Some(Notice::Failed(of, why)),
+                RunState::Held(why) => Some(Notice::Held(of, why)),
+                RunState::Done(0) | RunState::Waiting | RunState::Active => None,
+                RunState::Done(_) => Some(Notice::Damaged(of)),
+            };
+            self.outputs.extend(notice.map(Output::Notify));
             self.change(Change::Run(id.run.clone(), Box::new(run)));
         }
         attempt.ended = Some(outcome);

@@ -6,7 +6,8 @@ use longhaul_protocol::{Name, RunId, Time};
 use uuid::Uuid;
 
 use super::Coordinator;
-use super::state::{Change, Node, Run, RunState, Volume};
+use super::state::{Change, Node, Run, RunState, Scheduled, Volume};
+use crate::schedule::{NoSchedule, Schedule};
 
 /// An operator's command.
 #[derive(Debug, Clone)]
@@ -26,6 +27,10 @@ pub enum Command {
     SetJob(Box<Job>),
     /// There is no such job any more.
     RemoveJob(Name),
+    /// A schedule is as given from now on.
+    SetSchedule(Box<Schedule>),
+    /// There is no such schedule any more.
+    RemoveSchedule(Name),
     /// A job is due.
     Run(RunId),
     /// A run is to end: at a checkpoint, if it is under way.
@@ -46,6 +51,9 @@ pub enum CommandError {
     /// The job makes no sense.
     #[error(transparent)]
     Job(#[from] NoJob),
+    /// The schedule makes no sense.
+    #[error(transparent)]
+    Schedule(#[from] NoSchedule),
 }
 
 fn unknown(kind: &'static str, name: &impl ToString) -> CommandError {
@@ -88,6 +96,20 @@ impl Coordinator {
                 self.change(Change::Job(name, None));
             }
             Command::RemoveJob(name) => return Err(unknown("job", &name)),
+            Command::SetSchedule(schedule) => {
+                if !self.state.jobs.contains_key(&schedule.job) {
+                    return Err(unknown("job", &schedule.job));
+                }
+                let next = schedule.after(now)?;
+                let name = schedule.name.clone();
+                let schedule = *schedule;
+                let row = Box::new(Scheduled { schedule, next });
+                self.change(Change::Schedule(name, Some(row)));
+            }
+            Command::RemoveSchedule(name) if self.state.schedules.contains_key(&name) => {
+                self.change(Change::Schedule(name, None));
+            }
+            Command::RemoveSchedule(name) => return Err(unknown("schedule", &name)),
             Command::Run(id) => self.run(id)?,
             Command::Stop(id) => self.stop(id)?,
             Command::Resume(id) => self.resume(now, id)?,
@@ -114,7 +136,7 @@ impl Coordinator {
     }
 
     /// The job is due; that it is is said as often as anybody likes.
-    fn run(&mut self, id: RunId) -> Result<(), CommandError> {
+    pub(super) fn run(&mut self, id: RunId) -> Result<(), CommandError> {
         if self.state.runs.contains_key(&id) {
             return Ok(());
         }

@@ -12,12 +12,14 @@
 //! | `state` | the rows, and how they change |
 //! | `links` | services that come, stay and go |
 //! | `attempts` | what services say of attempts |
+//! | `due` | schedules whose time has come |
 //! | `dispatch` | which waiting run begins where |
 //! | `commands` | what operators want |
 
 mod attempts;
 mod commands;
 mod dispatch;
+mod due;
 mod links;
 pub mod state;
 
@@ -25,7 +27,7 @@ use std::collections::BTreeMap;
 
 use longhaul_protocol::order::{Order, What};
 use longhaul_protocol::report::Part;
-use longhaul_protocol::{AttemptId, Hello, Name, Report, Time};
+use longhaul_protocol::{AttemptId, Hello, Name, Report, RunId, Time};
 use uuid::Uuid;
 
 pub use commands::{Command, CommandError};
@@ -94,6 +96,23 @@ pub enum Output {
     Close(Name),
     /// An operator is answered.
     Answer(Result<(), CommandError>),
+    /// Somebody is to be told.
+    Notify(Notice),
+}
+
+/// What people want to know at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// A run has failed, and why.
+    Failed(RunId, String),
+    /// A run is done, but for some files.
+    Damaged(RunId),
+    /// A run goes on when an operator says so, and why.
+    Held(RunId, String),
+    /// A drive cannot be used, and why.
+    DriveDown(Name, String),
+    /// Nobody was there at so many times of a schedule.
+    Missed(Name, usize),
 }
 
 /// The coordinator's mind.
@@ -131,7 +150,10 @@ impl Coordinator {
             Input::Hello(hello) => self.hello(now, hello),
             Input::Gone(node) => drop(self.links.remove(&node)),
             Input::Report(node, report) => self.report(now, &node, report),
-            Input::Tick => self.hang_up(now),
+            Input::Tick => {
+                self.hang_up(now);
+                self.due(now);
+            }
             Input::Dead(node) => self.dead(now, &node),
             Input::Application(name, Some(node)) => drop(self.applications.insert(name, node)),
             Input::Application(name, None) => drop(self.applications.remove(&name)),

@@ -12,6 +12,8 @@ use longhaul_protocol::{AttemptId, Name, RunId, Time};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::schedule::Schedule;
+
 /// Assignments that a drive's row remembers.
 pub const LEFT_MAX: usize = 256;
 
@@ -28,6 +30,8 @@ pub struct State {
     pub volumes: BTreeMap<Uuid, Volume>,
     /// Jobs by name.
     pub jobs: BTreeMap<Name, Job>,
+    /// Schedules by name.
+    pub schedules: BTreeMap<Name, Scheduled>,
     /// Runs.
     pub runs: BTreeMap<RunId, Run>,
     /// Attempts.
@@ -99,6 +103,15 @@ pub struct Volume {
     /// The run whose set on it has not come to its end.
     #[serde(default)]
     pub unfinished: Option<RunId>,
+}
+
+/// A schedule, and when it comes next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scheduled {
+    /// The schedule.
+    pub schedule: Schedule,
+    /// Its next time; `None` if there is none.
+    pub next: Option<Time>,
 }
 
 /// A run of a job.
@@ -184,6 +197,8 @@ pub enum Change {
     Volume(Uuid, Volume),
     /// A job; `None` if it is no more.
     Job(Name, Option<Box<Job>>),
+    /// A schedule; `None` if it is no more.
+    Schedule(Name, Option<Box<Scheduled>>),
     /// A run.
     Run(RunId, Box<Run>),
     /// An attempt.
@@ -200,6 +215,8 @@ impl State {
             Change::Volume(uuid, volume) => drop(self.volumes.insert(uuid, volume)),
             Change::Job(name, Some(job)) => drop(self.jobs.insert(name, *job)),
             Change::Job(name, None) => drop(self.jobs.remove(&name)),
+            Change::Schedule(name, Some(row)) => drop(self.schedules.insert(name, *row)),
+            Change::Schedule(name, None) => drop(self.schedules.remove(&name)),
             Change::Run(id, run) => drop(self.runs.insert(id, *run)),
             Change::Attempt(id, attempt) => drop(self.attempts.insert(id, *attempt)),
         }

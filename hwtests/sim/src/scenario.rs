@@ -1,7 +1,8 @@
 //! A cluster's troubles, from a seed.
 
 use anyhow::{Context, Result, ensure};
-use longhaul_control::core::Command;
+use longhaul_control::core::{Command, Input};
+use longhaul_control::schedule::{CatchUp, Schedule};
 use longhaul_protocol::job::{DriveChoice, Job, Place, Restart, Work};
 use longhaul_protocol::{Name, RunId, Time};
 use uuid::Uuid;
@@ -99,8 +100,7 @@ fn build(world: &mut World) -> Result<()> {
     world.is_calm = true;
     world.start_center()?;
     let names: Vec<Name> = world.nodes.keys().cloned().collect();
-    let command =
-        |world: &mut World, command| world.center(longhaul_control::core::Input::Command(command));
+    let command = |world: &mut World, command| world.center(Input::Command(command));
     for node in &names {
         command(world, Command::AddNode(node.clone()))?;
     }
@@ -124,6 +124,17 @@ fn build(world: &mut World) -> Result<()> {
     for number in 0..1 + world.chance.below(4) {
         let job = job(world, number, &names);
         command(world, Command::SetJob(Box::new(job.clone())))?;
+        if world.chance.per_mille(300) {
+            let schedule = Schedule {
+                name: job.name.clone(),
+                job: job.name.clone(),
+                cron: "* * * * *".into(),
+                zone: "UTC".into(),
+                catch_up: CatchUp::One,
+                is_disabled: false,
+            };
+            command(world, Command::SetSchedule(Box::new(schedule)))?;
+        }
         for _ in 0..1 + world.chance.below(3) {
             let after = world.chance.below(TROUBLE_MS);
             let due = Time((world.now + after).cast_signed() + 1_000_000_000_000);
@@ -143,7 +154,7 @@ fn job(world: &mut World, number: u64, nodes: &[Name]) -> Job {
     let place = if world.chance.per_mille(600) {
         let application = name(&format!("app{number}"));
         world.applications.insert(application.clone(), node.clone());
-        let input = longhaul_control::core::Input::Application(application.clone(), Some(node));
+        let input = Input::Application(application.clone(), Some(node));
         world.center(input).expect("calm");
         Place::Application(application)
     } else {
@@ -251,6 +262,18 @@ fn cut(world: &mut World, node: &Name) -> Result<()> {
 fn calm(world: &mut World) -> Result<()> {
     world.is_calm = true;
     world.start_center()?;
+    // What is due by now is all that has to be done.
+    world.center(Input::Tick)?;
+    for schedule in world
+        .center
+        .rows
+        .schedules
+        .keys()
+        .cloned()
+        .collect::<Vec<_>>()
+    {
+        world.center(Input::Command(Command::RemoveSchedule(schedule)))?;
+    }
     for node in world.nodes.keys().cloned().collect::<Vec<_>>() {
         world.later(0, Event::Heal(node));
     }

@@ -328,7 +328,11 @@ impl World {
                     self.later(1, Event::Break(link, node));
                 }
             }
-            Output::Refuse(_) | Output::Answer(_) | Output::Change(_) | Output::Keep(..) => {}
+            Output::Refuse(_)
+            | Output::Answer(_)
+            | Output::Notify(_)
+            | Output::Change(_)
+            | Output::Keep(..) => {}
         }
     }
 
