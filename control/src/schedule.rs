@@ -8,8 +8,6 @@
 //! due once, the first time, and one that is due every so often goes on. (The
 //! rules are Vixie cron's; the zones' are built in.)
 
-use std::str::FromStr;
-
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::tz::TimeZone;
@@ -155,18 +153,6 @@ pub struct Due {
 fn next(cron: &Cron, zoned: &Zoned) -> Option<Zoned> {
     // An error says that there is none: 31 February, or the end of the calendar.
     cron.find_next_occurrence(zoned, false).ok()
-}
-
-impl FromStr for CatchUp {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<CatchUp, String> {
-        match text {
-            "one" => Ok(CatchUp::One),
-            "none" => Ok(CatchUp::None),
-            _ => Err(format!("{text:?} is not one or none")),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Comparing trees, by `compare.py`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::program::run;
 
@@ -18,6 +18,14 @@ pub struct Leniency {
     pub mtime_tolerance_ns: u64,
     /// Whether holes may have been filled.
     pub holes_may_be_filled: bool,
+}
+
+/// Where a path of the source lies in a folder that was restored to.
+///
+/// # Errors
+/// If the path is not absolute.
+pub fn below(folder: &Path, source: &Path) -> Result<PathBuf> {
+    Ok(folder.join(source.strip_prefix("/").context("an absolute path")?))
 }
 
 /// The differences between the tree as it was and as it is now, one a line.

@@ -16,6 +16,7 @@
 //! - [`rig`] boots real kernels, with real SCSI drivers and networks between
 //!   them, as ordinary processes.
 //! - [`jobs`] runs the mover's jobs in the test's own process.
+//! - [`moments`] are when something happens that may happen at any time.
 //! - [`served`] is an emulated library on a socket; [`person`] sits at a
 //!   terminal in front of a program.
 //! - [`scratch`] gives a test a folder of its own that goes away with it.
@@ -27,6 +28,7 @@
 pub mod compare;
 pub mod conformance;
 pub mod jobs;
+pub mod moments;
 pub mod peers;
 pub mod person;
 pub mod program;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 
-use crate::compare::{Leniency, compare};
+use crate::compare::{Leniency, below, compare};
 use crate::program::{Finished, is_installed, run};
 use crate::scratch::remove_tree;
 
@@ -142,7 +142,7 @@ pub fn restore_and_compare(
         let to = scratch.join(format!("{reader:?}"));
         fs::create_dir(&to)?;
         let finished = reader.restore(archive, &to)?;
-        let restored = to.join(source.strip_prefix("/")?);
+        let restored = below(&to, source)?;
         ensure!(restored.is_dir(), "nothing came out of {finished}");
         let differences = compare(source, &restored, &reader.leniency())?;
         verdicts.push(Verdict {

@@ -13,13 +13,14 @@
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use longhaul_hwtests::compare::expect_equal;
+use longhaul_hwtests::compare::{below, expect_equal};
+use longhaul_hwtests::moments::Moments;
 use longhaul_hwtests::program::{Finished, number, ours, run};
 use longhaul_hwtests::scratch::{Scratch, remove_tree};
 use longhaul_hwtests::served::{self, Served};
@@ -143,11 +144,9 @@ impl Bench {
     }
 
     fn kills(&self, name: &str) -> Result<()> {
-        let (kills, seed) = (
-            number("LONGHAUL_KILLS", KILLS),
-            number("LONGHAUL_SEED", SEED),
-        );
-        eprintln!("{name}: {kills} kills, LONGHAUL_SEED={seed}");
+        let kills = number("LONGHAUL_KILLS", KILLS);
+        eprintln!("{name}: {kills} kills");
+        let mut moments = Moments::of(SEED);
         let begun = Instant::now();
         ensure!(
             self.dying("backup")?.status()?.success(),
@@ -155,15 +154,9 @@ impl Bench {
         );
         self.refresh()?;
         let longest = begun.elapsed().mul_f64(1.1);
-        let (mut state, mut killed, mut resumed) = (seed.max(1), 0, 0);
+        let (mut killed, mut resumed) = (0, 0);
         for round in 0.. {
-            let mut after = || {
-                // Marsaglia's xorshift.
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                longest.mul_f64((state % 10_000) as f64 / 10_000.0)
-            };
+            let mut after = || moments.within(longest);
             self.refresh()?;
             self.killed("backup", after())?;
             killed += 1;
@@ -187,10 +180,6 @@ impl Bench {
         ensure!(resumed * 8 > killed, "the kills come too early or too late");
         self.expect_restored()
     }
-}
-
-fn below(to: &Path, tree: &Path) -> Result<PathBuf> {
-    Ok(to.join(tree.strip_prefix("/")?))
 }
 
 #[test]

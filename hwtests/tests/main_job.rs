@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
-use longhaul_hwtests::compare::expect_equal;
+use anyhow::{Result, ensure};
+use longhaul_hwtests::compare::{below, expect_equal};
 use longhaul_hwtests::peers::{Reader, expect_readable};
 use longhaul_hwtests::program::{export, ours, run};
 use longhaul_hwtests::scratch::Scratch;
@@ -43,11 +43,6 @@ fn mover(volume: &Volume, command: &str, args: &[&Path]) -> Result<()> {
     // The tree has no sockets: nothing in it may be left out.
     run(mover.args(args))?.expect_success()?;
     Ok(())
-}
-
-/// Where the source lies below a folder into which it was restored.
-fn below(folder: &Path, source: &Path) -> Result<PathBuf> {
-    Ok(folder.join(source.strip_prefix("/").context("an absolute path")?))
 }
 
 #[test]

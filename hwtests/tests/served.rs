@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use longhaul_hwtests::compare::expect_equal;
+use longhaul_hwtests::compare::{below, expect_equal};
 use longhaul_hwtests::person::Person;
 use longhaul_hwtests::program::{ours, run, run_ours};
 use longhaul_hwtests::scratch::Scratch;
@@ -57,8 +57,7 @@ fn labelled(scratch: &Scratch, served: &Served) -> Result<()> {
 fn restored(scratch: &Scratch, drive: &str, source: &Path) -> Result<()> {
     let to = scratch.join("restored");
     run(mover(scratch, drive, "restore")?.arg("--to").arg(&to))?.expect_success()?;
-    let below = to.join(source.strip_prefix("/").context("an absolute path")?);
-    expect_equal(source, &below)
+    expect_equal(source, &below(&to, source)?)
 }
 
 #[test]
@@ -192,8 +191,7 @@ fn a_library_brings_a_set_s_volumes_one_after_another() -> Result<()> {
     let to = scratch.join("restored");
     let mut restore = by_volume(&scratch, &served, "restore", "LH0001")?;
     run(restore.arg("--to").arg(&to))?.expect_success()?;
-    let below = to.join(source.strip_prefix("/").context("an absolute path")?);
-    expect_equal(&source, &below)?;
+    expect_equal(&source, &below(&to, &source)?)?;
     served.stop()
 }
 

@@ -20,10 +20,12 @@
 //! | `name` | names of nodes, jobs, pools, drives |
 //! | `run` | runs, attempts, times |
 //! | `job` | what is backed up, where to, how |
+//! | `exit` | how a program ends |
 //! | `report` | what a service says |
 //! | `order` | what the coordinator says |
 #![forbid(unsafe_code)]
 
+pub mod exit;
 pub mod frame;
 pub mod job;
 pub mod name;
@@ -31,6 +33,7 @@ pub mod order;
 pub mod report;
 pub mod run;
 
+pub use exit::ExitStatus;
 pub use name::Name;
 pub use order::Order;
 pub use report::{Hello, Report};

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::run::{Epoch, Token};
-use crate::{AttemptId, Name, Time};
+use crate::{AttemptId, ExitStatus, Name, Time};
 
 /// Most bytes of a file in one message; as base64 they are a third more.
 pub const PART_BYTES_MAX: usize = 512 << 10;
@@ -154,10 +154,9 @@ pub struct Point {
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// The exit code, as of every program of ours: 0 done, 1 done but for some
-    /// files, 3 the drive or the medium, 5 held by another (and so it holds
-    /// nothing itself), 6 can be resumed, ...
-    pub exit: u8,
+    /// As every program of ours ends. One that is [held](ExitStatus::Held) by
+    /// another holds nothing itself.
+    pub exit: ExitStatus,
     /// All volumes that it was given are full: it goes on on another one.
     #[serde(default)]
     pub needs_volume: bool,
@@ -184,6 +183,19 @@ pub struct SetDone {
     pub bytes: u64,
     /// Files that could not be read whole.
     pub damaged: u64,
+}
+
+impl Outcome {
+    /// An end without a set, and why.
+    pub fn without_set(exit: ExitStatus, why: impl Into<String>, ended: Time) -> Outcome {
+        Outcome {
+            exit,
+            needs_volume: false,
+            error: Some(why.into()),
+            set: None,
+            ended,
+        }
+    }
 }
 
 impl std::fmt::Debug for Part {

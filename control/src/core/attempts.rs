@@ -1,25 +1,13 @@
 //! What services say of attempts.
 
+use longhaul_protocol::job::Restart;
 use longhaul_protocol::order::{Stop, What};
 use longhaul_protocol::report::{AttemptSeen, Outcome, Part, Point};
 use longhaul_protocol::run::Token;
-use longhaul_protocol::{AttemptId, Name, Time};
+use longhaul_protocol::{AttemptId, ExitStatus, Name, Time};
 
 use super::state::{Attempt, Change, Drive, LEFT_MAX, Run, RunState, Volume};
 use super::{Coordinator, Notice, Output};
-use longhaul_protocol::job::Restart;
-
-/// Exit codes that say that trying again changes nothing.
-const USAGE: u8 = 2;
-const REFUSED: u8 = 4;
-/// The drive or the medium does not work.
-const DEVICE: u8 = 3;
-/// Somebody else has the drive, or the volume: so it has neither.
-const HELD: u8 = 5;
-/// It broke off, and can be gone on with.
-pub(super) const UNFINISHED: u8 = 6;
-/// A person is needed.
-const OPERATOR: u8 = 7;
 
 impl Coordinator {
     /// The attempt, if it is under way on this node under this assignment.
@@ -27,6 +15,15 @@ impl Coordinator {
         let attempt = self.state.attempts.get(id)?;
         let is = attempt.node == *node && attempt.token == token && attempt.ended.is_none();
         is.then_some(attempt)
+    }
+
+    /// All attempts that are under way on this node.
+    fn all_under_way(&self, node: &Name) -> Vec<AttemptId> {
+        let attempts = self.state.attempts.iter();
+        attempts
+            .filter(|(_, attempt)| attempt.node == *node && attempt.ended.is_none())
+            .map(|(id, _)| id.clone())
+            .collect()
     }
 
     /// Ends whatever goes on there that should not.
@@ -53,17 +50,11 @@ impl Coordinator {
                 }
             }
         }
-        let ordered: Vec<AttemptId> = self
-            .state
-            .attempts
-            .iter()
-            .filter(|(_, attempt)| attempt.node == *node && attempt.ended.is_none())
-            .map(|(id, _)| id.clone())
-            .filter(|id| !seen.iter().any(|one| one.attempt == *id))
-            .collect();
-        // The order has not come to it.
-        for id in ordered {
-            self.send_start(&id);
+        for id in self.all_under_way(node) {
+            if !seen.iter().any(|one| one.attempt == id) {
+                // The order has not come to it.
+                self.send_start(&id);
+            }
         }
         if let Some(link) = self.links.get_mut(node) {
             link.is_known = true;
@@ -133,35 +124,27 @@ impl Coordinator {
 
     /// A node does nothing any more, and so none of its attempts does.
     pub(super) fn dead(&mut self, now: Time, node: &Name) {
-        let on_it: Vec<AttemptId> = self
-            .state
-            .attempts
-            .iter()
-            .filter(|(_, attempt)| attempt.node == *node && attempt.ended.is_none())
-            .map(|(id, _)| id.clone())
-            .collect();
-        for id in on_it {
-            let outcome = Outcome {
-                exit: UNFINISHED,
-                needs_volume: false,
-                error: Some(format!("node {node} is dead")),
-                set: None,
-                ended: now,
-            };
+        for id in self.all_under_way(node) {
+            let why = format!("node {node} is dead");
+            let outcome = Outcome::without_set(ExitStatus::Unfinished, why, now);
             self.finish(now, &id, outcome);
         }
     }
 
     /// An attempt has ended: its drive and its volumes are free, and its run
     /// goes on, or is over.
-    pub(super) fn finish(&mut self, now: Time, id: &AttemptId, outcome: Outcome) {
+    fn finish(&mut self, now: Time, id: &AttemptId, outcome: Outcome) {
         let Some(mut attempt) = self.state.attempts.get(id).cloned() else {
             return;
         };
         if let Some(drive) = self.state.drives.get(&attempt.drive).cloned() {
             let serial = attempt.drive.clone();
             let drive = let_go(drive, id, &attempt, &outcome);
-            if let Some(trouble) = drive.trouble.clone().filter(|_| outcome.exit == DEVICE) {
+            if let Some(trouble) = drive
+                .trouble
+                .clone()
+                .filter(|_| outcome.exit == ExitStatus::Device)
+            {
                 let notice = Notice::DriveDown(serial.clone(), trouble);
                 self.outputs.push(Output::Notify(notice));
             }
@@ -179,7 +162,7 @@ impl Coordinator {
             let notice = match run.state.clone() {
                 RunState::Failed(why) => Some(Notice::Failed(of, why)),
                 RunState::Held(why) => Some(Notice::Held(of, why)),
-                RunState::Done(0) | RunState::Waiting | RunState::Active => None,
+                RunState::Done(ExitStatus::Done) | RunState::Waiting | RunState::Active => None,
                 RunState::Done(_) => Some(Notice::Damaged(of)),
             };
             self.outputs.extend(notice.map(Output::Notify));
@@ -199,12 +182,12 @@ fn let_go(mut drive: Drive, id: &AttemptId, attempt: &Attempt, outcome: &Outcome
         // It had the drive, and whoever had it before has it no more.
         drive.left.clear();
     }
-    if !is_done(outcome) && outcome.exit != HELD {
+    if !is_done(outcome) && outcome.exit != ExitStatus::Held {
         drive.left.push(attempt.token);
         let surplus = drive.left.len().saturating_sub(LEFT_MAX);
         drive.left.drain(..surplus);
     }
-    if outcome.exit == DEVICE {
+    if outcome.exit == ExitStatus::Device {
         drive.trouble.clone_from(&outcome.error);
     }
     drive
@@ -235,9 +218,9 @@ fn gone_on(mut run: Run, outcome: &Outcome, now: Time, retry_ms: u64) -> Run {
         return run;
     }
     run.state = match outcome.exit {
-        exit @ (0 | 1) => RunState::Done(exit),
-        USAGE | REFUSED => RunState::Failed(words()),
-        OPERATOR => RunState::Held(words()),
+        exit @ (ExitStatus::Done | ExitStatus::Incomplete) => RunState::Done(exit),
+        ExitStatus::Usage | ExitStatus::Refused => RunState::Failed(words()),
+        ExitStatus::Operator => RunState::Held(words()),
         _ if run.job.restart == Restart::None || run.failures >= run.job.retries => {
             RunState::Failed(words())
         }
@@ -252,5 +235,5 @@ fn gone_on(mut run: Run, outcome: &Outcome, now: Time, retry_ms: u64) -> Run {
 
 /// The set is whole, and the drive was let go in order.
 fn is_done(outcome: &Outcome) -> bool {
-    matches!(outcome.exit, 0 | 1)
+    outcome.exit <= ExitStatus::Incomplete
 }

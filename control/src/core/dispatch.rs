@@ -85,12 +85,19 @@ impl Coordinator {
     /// An earlier run of the same job that is not over, or one that is under
     /// way: a job is never run twice at the same time.
     fn before(&self, id: &RunId) -> Option<RunId> {
-        let of_job = |other: &&RunId| other.job == id.job && *other != id;
-        let is_before = |(other, run): &(&RunId, &Run)| {
-            run.state == RunState::Active || (run.state.is_open() && other.due < id.due)
+        let at = |due| RunId {
+            job: id.job.clone(),
+            due,
         };
-        let mut others = self.state.runs.iter().filter(|(other, _)| of_job(other));
-        others.find(is_before).map(|(other, _)| other.clone())
+        let mut of_job = self
+            .state
+            .runs
+            .range(at(Time(i64::MIN))..=at(Time(i64::MAX)));
+        let found = of_job.find(|(other, run)| {
+            let is_earlier = other.due < id.due && run.state.is_open();
+            *other != id && (is_earlier || run.state == RunState::Active)
+        });
+        found.map(|(other, _)| other.clone())
     }
 
     fn node(&self, run: &Run) -> Result<Name, Why> {

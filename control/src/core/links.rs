@@ -20,28 +20,36 @@ pub(super) struct Link {
 }
 
 impl Coordinator {
-    pub(super) fn hello(&mut self, now: Time, hello: Hello) {
-        let known = self.state.nodes.get(&hello.node);
-        let why = if hello.version != VERSION {
-            format!("protocol {}, and {VERSION} is spoken here", hello.version)
-        } else if hello.cluster != self.settings.cluster {
-            format!(
-                "cluster {}, and this is {}",
-                hello.cluster, self.settings.cluster
-            )
-        } else if known.is_none() {
-            format!("no node is called {}", hello.node)
-        } else if hello.epoch > self.state.counters.epoch {
+    /// Why a service is not wanted, if it is not.
+    fn unwanted(&self, hello: &Hello) -> Option<String> {
+        let Hello {
+            version,
+            cluster,
+            node,
+            epoch,
+            ..
+        } = hello;
+        let ours = self.settings.cluster;
+        if *version != VERSION {
+            Some(format!("protocol {version}, and {VERSION} is spoken here"))
+        } else if *cluster != ours {
+            Some(format!("cluster {cluster}, and this is {ours}"))
+        } else if !self.state.nodes.contains_key(node) {
+            Some(format!("no node is called {node}"))
+        } else if *epoch > self.state.counters.epoch {
             // A newer coordinator is, or was, somewhere: this one is over.
-            format!("epoch {} was seen already", hello.epoch.0)
+            Some(format!("epoch {} was seen already", epoch.0))
         } else {
-            String::new()
-        };
-        if !why.is_empty() {
+            None
+        }
+    }
+
+    pub(super) fn hello(&mut self, now: Time, hello: Hello) {
+        if let Some(why) = self.unwanted(&hello) {
             self.outputs.push(Output::Refuse(why));
             return;
         }
-        if let Some(node) = known
+        if let Some(node) = self.state.nodes.get(&hello.node)
             && node.boot != Some(hello.boot)
         {
             let mut node = node.clone();

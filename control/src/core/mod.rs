@@ -68,6 +68,20 @@ pub enum Input {
     Command(Command),
 }
 
+impl Input {
+    /// Whether a run may begin because of it. Most of what comes is none of
+    /// that: progress, and signs of life.
+    fn may_let_begin(&self) -> bool {
+        !matches!(
+            self,
+            Input::Report(
+                _,
+                Report::Alive { .. } | Report::Journal { .. } | Report::Checkpoint { .. }
+            )
+        )
+    }
+}
+
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Output {
@@ -146,6 +160,7 @@ impl Coordinator {
 
     /// What is to be done about an input that came at `now`.
     pub fn handle(&mut self, now: Time, input: Input) -> Vec<Output> {
+        let decides = input.may_let_begin();
         match input {
             Input::Hello(hello) => self.hello(now, hello),
             Input::Gone(node) => drop(self.links.remove(&node)),
@@ -162,7 +177,9 @@ impl Coordinator {
                 self.outputs.push(Output::Answer(answer));
             }
         }
-        self.dispatch(now);
+        if decides {
+            self.dispatch(now);
+        }
         std::mem::take(&mut self.outputs)
     }
 

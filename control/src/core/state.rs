@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use longhaul_protocol::job::Job;
 use longhaul_protocol::report::{Outcome, Point};
 use longhaul_protocol::run::{Epoch, Token};
-use longhaul_protocol::{AttemptId, Name, RunId, Time};
+use longhaul_protocol::{AttemptId, ExitStatus, Name, RunId, Time};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -140,8 +140,8 @@ pub enum RunState {
     Active,
     /// It goes on when an operator says so, and why.
     Held(String),
-    /// It is done: 0 whole, 1 but for some files.
-    Done(u8),
+    /// It is done: whole, or but for some files.
+    Done(ExitStatus),
     /// It has failed, or was stopped, and why.
     Failed(String),
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 use longhaul_control::core::state::RunState;
-use longhaul_protocol::RunId;
+use longhaul_protocol::{ExitStatus, RunId};
 
 use crate::mover::RECORDS;
 use crate::world::World;
@@ -95,7 +95,7 @@ impl World {
         let rows = &self.center.rows;
         for (id, run) in &rows.runs {
             ensure!(
-                matches!(run.state, RunState::Done(0)),
+                run.state == RunState::Done(ExitStatus::Done),
                 "{id} is {:?} at the end, after {} attempts",
                 run.state,
                 run.attempts

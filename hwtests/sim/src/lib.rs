@@ -7,7 +7,7 @@
 //! | `chance` | numbers from a seed |
 //! | `tape` | drives and volumes |
 //! | `mover` | the process of an attempt |
-//! | `world` | processes, disks, network, clock |
+//! | `world` | the clock, and what happens when: `center` the coordinator's process, `node` services and processes of attempts, `network` what lies between |
 //! | `scenario` | what goes wrong |
 //! | `checks` | what must be true |
 #![forbid(unsafe_code)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use longhaul_protocol::order::{Start, Stop};
 use longhaul_protocol::report::{Outcome, Point, SetDone};
-use longhaul_protocol::{Name, RunId, Time};
+use longhaul_protocol::{ExitStatus, Name, RunId, Time};
 use uuid::Uuid;
 
 use crate::tape::{Library, Record, Refused};
@@ -124,20 +124,27 @@ impl Mover {
             Ok(step) => step,
             Err(Refused::Conflict) => {
                 library.release(&self.start.drive, self.start.token);
-                Step::Ended(outcome(now, 5, "held by another"), None)
+                Step::Ended(outcome(now, ExitStatus::Held, "held by another"), None)
             }
-            Err(Refused::Broken) => Step::Ended(outcome(now, 3, "the drive is broken"), None),
+            Err(Refused::Broken) => Step::Ended(
+                outcome(now, ExitStatus::Device, "the drive is broken"),
+                None,
+            ),
             Err(Refused::Full) => self.full(now, library),
-            Err(Refused::Unfinished) => {
-                Step::Ended(outcome(now, 4, "behind an unfinished set"), None)
-            }
+            Err(Refused::Unfinished) => Step::Ended(
+                outcome(now, ExitStatus::Refused, "behind an unfinished set"),
+                None,
+            ),
         }
     }
 
     fn try_step(&mut self, now: Time, library: &mut Library) -> Result<Step, Refused> {
         let (drive, token) = (self.start.drive.clone(), self.start.token);
         if self.stop == Some(Stop::Now) {
-            return Ok(Step::Ended(outcome(now, 6, "stopped"), None));
+            return Ok(Step::Ended(
+                outcome(now, ExitStatus::Unfinished, "stopped"),
+                None,
+            ));
         }
         let Stage::Writes {
             volume,
@@ -152,9 +159,7 @@ impl Mover {
         if *number == RECORDS {
             library.flush(&drive, token)?;
             library.release(&drive, token);
-            let mut done = outcome(now, 0, "");
-            done.error = None;
-            done.set = Some(SetDone {
+            let set = SetDone {
                 uuid: Uuid::nil(),
                 volumes: self
                     .start
@@ -165,7 +170,14 @@ impl Mover {
                 members: RECORDS,
                 bytes: RECORDS,
                 damaged: 0,
-            });
+            };
+            let done = Outcome {
+                exit: ExitStatus::Done,
+                needs_volume: false,
+                error: None,
+                set: Some(set),
+                ended: now,
+            };
             return Ok(Step::Ended(done, None));
         }
         let stops = self.stop.is_some();
@@ -174,7 +186,6 @@ impl Mover {
         } else {
             let record = Record {
                 run: self.start.attempt.run.clone(),
-                set: 0,
                 number: *number,
             };
             library.write(&drive, token, *block, record)?;
@@ -193,7 +204,10 @@ impl Mover {
         Ok(match (stops, point) {
             (true, point) => {
                 library.release(&drive, token);
-                Step::Ended(outcome(now, 6, "stopped at a checkpoint"), point)
+                Step::Ended(
+                    outcome(now, ExitStatus::Unfinished, "stopped at a checkpoint"),
+                    point,
+                )
             }
             (false, Some(point)) => Step::Reached(point),
             (false, None) => Step::On,
@@ -277,11 +291,14 @@ impl Mover {
     fn full(&mut self, now: Time, library: &mut Library) -> Step {
         let (drive, token) = (self.start.drive.clone(), self.start.token);
         let Stage::Writes { volume, .. } = &self.stage else {
-            return Step::Ended(outcome(now, 3, "full at its beginning"), None);
+            return Step::Ended(
+                outcome(now, ExitStatus::Device, "full at its beginning"),
+                None,
+            );
         };
         let volume = *volume;
         if library.flush(&drive, token).is_err() {
-            return Step::Ended(outcome(now, 5, "held by another"), None);
+            return Step::Ended(outcome(now, ExitStatus::Held, "held by another"), None);
         }
         let Stage::Writes { block, number, .. } = self.stage else {
             return Step::On;
@@ -303,17 +320,21 @@ impl Mover {
                     };
                     point.map_or(Step::On, Step::Reached)
                 }
-                Err(Refused::Unfinished) => {
-                    Step::Ended(outcome(now, 4, "behind an unfinished set"), point)
-                }
+                Err(Refused::Unfinished) => Step::Ended(
+                    outcome(now, ExitStatus::Refused, "behind an unfinished set"),
+                    point,
+                ),
                 Err(_) => {
                     library.release(&drive, token);
-                    Step::Ended(outcome(now, 5, "the next volume is elsewhere"), point)
+                    Step::Ended(
+                        outcome(now, ExitStatus::Held, "the next volume is elsewhere"),
+                        point,
+                    )
                 }
             };
         }
         library.release(&drive, token);
-        let mut ended = outcome(now, 7, "full");
+        let mut ended = outcome(now, ExitStatus::Operator, "full");
         ended.needs_volume = true;
         Step::Ended(ended, point)
     }
@@ -331,12 +352,6 @@ fn free_block(library: &mut Library, volume: Uuid, run: &RunId) -> Result<u64, R
     Ok(mine.unwrap_or(medium.len()) as u64)
 }
 
-fn outcome(now: Time, exit: u8, why: &str) -> Outcome {
-    Outcome {
-        exit,
-        needs_volume: false,
-        error: Some(why.to_owned()),
-        set: None,
-        ended: now,
-    }
+fn outcome(now: Time, exit: ExitStatus, why: &str) -> Outcome {
+    Outcome::without_set(exit, why, now)
 }

@@ -250,7 +250,7 @@ fn trouble(world: &mut World) -> Result<()> {
 }
 
 fn cut(world: &mut World, node: &Name) -> Result<()> {
-    let link = world.nodes.get(node).and_then(|node| node.link_number());
+    let link = world.nodes.get(node).and_then(|node| node.link);
     world.nodes.get_mut(node).context("a node")?.is_cut = true;
     match link {
         Some(link) => world.break_link(link, node),

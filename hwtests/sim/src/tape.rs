@@ -18,9 +18,7 @@ pub const BUFFER: usize = 4;
 pub struct Record {
     /// Whose.
     pub run: RunId,
-    /// Which set of it: a run that begins afresh makes another one.
-    pub set: u32,
-    /// Which record of the set, from 0.
+    /// Which record of its set, from 0.
     pub number: u64,
 }
 

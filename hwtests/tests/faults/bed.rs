@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use longhaul_emulator::medium::{Cartridge, Object};
+use longhaul_hwtests::compare::below;
 use longhaul_hwtests::jobs::Jobs;
 use longhaul_hwtests::program::{export, run};
 use longhaul_hwtests::scratch::{Scratch, remove_tree};
@@ -100,7 +101,7 @@ impl Bed {
 
     /// Fails, unless the tree below `to` is the source.
     fn expect_restored(&self, to: &Path) -> Result<()> {
-        let below = to.join(self.tree.strip_prefix("/")?);
+        let below = below(to, &self.tree)?;
         let (was, is) = (contents(&self.tree)?, contents(&below)?);
         let names = |all: &[(PathBuf, Vec<u8>)]| -> Vec<PathBuf> {
             all.iter().map(|(name, _)| name.clone()).collect()

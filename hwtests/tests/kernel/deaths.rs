@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use longhaul_hwtests::moments::Moments;
 use longhaul_hwtests::program::number;
 use longhaul_hwtests::rig::trial::plain;
 use longhaul_hwtests::rig::{Host, Job, Kernel, Net, Network, Trial, trial};
@@ -58,10 +59,8 @@ fn r8_r24_r25_hosts_die_and_another_goes_on_over_iscsi() -> Result<()> {
             tree: tree(trial)?,
         };
         hosts.make_disk()?;
-        let (deaths, mut state) = (
-            number("LONGHAUL_DEATHS", DEATHS),
-            number("LONGHAUL_SEED", SEED).max(1),
-        );
+        let deaths = number("LONGHAUL_DEATHS", DEATHS);
+        let mut moments = Moments::of(SEED);
         let mut longest = Duration::ZERO;
         let (mut begun, mut checkpoints) = (0, 0);
         for death in 0..deaths {
@@ -74,11 +73,8 @@ fn r8_r24_r25_hosts_die_and_another_goes_on_over_iscsi() -> Result<()> {
                 data::run(&mut hosts.survivor, &seen.load(volume, 0))?;
                 longest = hosts.label_and_time()?;
             }
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
             // The first third of the time it looks for the end of data.
-            let moment = longest.mul_f64(0.3 + 0.7 * (state % 1_000) as f64 / 1_000.0);
+            let moment = longest.mul_f64(0.3) + moments.within(longest.mul_f64(0.7));
             let with_journal = death % 2 == 0;
             let outcome = hosts
                 .one(moment, with_journal)

@@ -1,9 +1,9 @@
-//! What can go wrong with a job, and the exit codes.
+//! What can go wrong with a job, and how a program ends then.
 
 use std::io;
-use std::process::ExitCode;
 
 use longhaul_catalog::Error as CatalogError;
+use longhaul_protocol::ExitStatus;
 use longhaul_scsi::verdict::Verdict;
 use thiserror::Error;
 
@@ -11,34 +11,6 @@ use crate::changer::{ChangerError, Trouble};
 use crate::checkpoint::recovered::JournalError;
 use crate::drive::{self, DriveError};
 use crate::transport::OpenError;
-
-/// How a program ends: one table for all programs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum ExitStatus {
-    /// Done.
-    Done = 0,
-    /// Done, but some files could not be read or restored, each named.
-    Incomplete = 1,
-    /// Wrong usage.
-    Usage = 2,
-    /// The drive or the medium.
-    Device = 3,
-    /// Refused, to protect data.
-    Refused = 4,
-    /// Held by another.
-    Held = 5,
-    /// Interrupted or unfinished; can be resumed or closed.
-    Unfinished = 6,
-    /// Needs a volume or an operator.
-    Operator = 7,
-}
-
-impl From<ExitStatus> for ExitCode {
-    fn from(status: ExitStatus) -> ExitCode {
-        ExitCode::from(status as u8)
-    }
-}
 
 /// Why a job did not do what it was asked for.
 #[derive(Debug, Error)]

@@ -47,8 +47,9 @@ pub mod volume;
 mod walkthrough;
 pub mod writing;
 
+pub use error::JobError;
 pub(crate) use error::chain;
-pub use error::{ExitStatus, JobError};
+pub use longhaul_protocol::ExitStatus;
 
 /// Where this host keeps what outlives a process: the folder that was asked for,
 /// or else the usual one.

@@ -2,13 +2,10 @@
 
 use longhaul_protocol::order::{Start, Stop};
 use longhaul_protocol::report::{AttemptSeen, Outcome, Part, Point};
-use longhaul_protocol::{AttemptId, Report, Time};
+use longhaul_protocol::{AttemptId, ExitStatus, Report, Time};
 use serde::{Deserialize, Serialize};
 
 use super::{ATTEMPTS_MAX, Output, Service};
-
-/// The exit code of what broke off and can be gone on with.
-const UNFINISHED: u8 = 6;
 
 /// An attempt that was ordered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,13 +90,7 @@ impl Attempt {
 }
 
 fn broken_off(now: Time, why: &str) -> Outcome {
-    Outcome {
-        exit: UNFINISHED,
-        needs_volume: false,
-        error: Some(why.into()),
-        set: None,
-        ended: now,
-    }
+    Outcome::without_set(ExitStatus::Unfinished, why, now)
 }
 
 impl Service {

@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::rig::{Rig, contents, text};
+use crate::rig::{Rig, contents, expect_same, text};
 
 pub const DRIVE: &str = "vtape:tape.vtape";
 /// The clock makes the backup last long enough to be interrupted.
@@ -56,14 +56,7 @@ pub fn restores(rig: &Rig, tree: &Path) {
     rig.mover("restore", &["--drive", DRIVE, "--to", "out"])
         .ended(0);
     let out = rig.restored("out", tree);
-    let (expected, found) = (contents(tree), contents(&out));
-    let names = |list: &[(String, Vec<u8>)]| -> Vec<String> {
-        list.iter().map(|(name, _)| name.clone()).collect()
-    };
-    assert_eq!(names(&expected), names(&found));
-    for ((name, expected), (_, found)) in expected.iter().zip(&found) {
-        assert!(expected == found, "{name} differs");
-    }
+    expect_same(&contents(tree), &contents(&out));
     let link = |path: &Path| fs::metadata(path).expect("there").ino();
     assert_eq!(link(&out.join("a")), link(&out.join("z/link")));
 }

@@ -115,8 +115,22 @@ pub fn text(path: &Path) -> &str {
     path.to_str().expect("text")
 }
 
-/// All files below a folder with their content, by relative path.
-pub fn contents(dir: &Path) -> Vec<(String, Vec<u8>)> {
+/// Files with their content, by relative path.
+pub type Contents = Vec<(String, Vec<u8>)>;
+
+/// These are those: by their names first, which are shorter to print.
+#[track_caller]
+pub fn expect_same(expected: &Contents, found: &Contents) {
+    let names =
+        |list: &Contents| -> Vec<String> { list.iter().map(|(name, _)| name.clone()).collect() };
+    assert_eq!(names(expected), names(found));
+    for ((name, expected), (_, found)) in expected.iter().zip(found) {
+        assert!(expected == found, "{name} differs");
+    }
+}
+
+/// All files below a folder.
+pub fn contents(dir: &Path) -> Contents {
     let mut found = Vec::new();
     let mut pending = vec![dir.to_owned()];
     while let Some(next) = pending.pop() {

@@ -1,0 +1,134 @@
+//! The coordinator's process.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, ensure};
+use longhaul_control::core::state::{Change, State};
+use longhaul_control::core::{Coordinator, Input, Output, Settings};
+use longhaul_protocol::order::{Order, What};
+use longhaul_protocol::report::Part;
+use longhaul_protocol::{AttemptId, Name};
+
+use super::{ALIVE_MS, CLUSTER, Event, World, put};
+
+/// The coordinator's process, and its disk.
+#[derive(Debug, Default)]
+pub(crate) struct Center {
+    pub core: Option<Coordinator>,
+    pub rows: State,
+    pub changes: Vec<Change>,
+    pub journals: BTreeMap<AttemptId, Vec<u8>>,
+    /// The connection of each node.
+    pub(super) links: BTreeMap<Name, u64>,
+}
+
+impl World {
+    pub fn start_center(&mut self) -> Result<()> {
+        if self.center.core.is_some() {
+            return Ok(());
+        }
+        // The rows are the replay of the changes.
+        let mut replayed = State::default();
+        for change in &self.center.changes {
+            replayed.apply(change.clone());
+        }
+        ensure!(
+            replayed == self.center.rows,
+            "the rows are not the replay of the changes"
+        );
+        let settings = Settings {
+            cluster: CLUSTER,
+            alive_ms: ALIVE_MS,
+            retry_ms: 1_000,
+        };
+        let (core, outputs) = Coordinator::start(settings, self.center.rows.clone());
+        self.center.core = Some(core);
+        self.carry_out(outputs)?;
+        for (application, node) in self.applications.clone() {
+            self.center(Input::Application(application, Some(node)))?;
+        }
+        Ok(())
+    }
+
+    pub fn crash_center(&mut self) {
+        self.center.core = None;
+        self.center.links.clear();
+        for (link, name) in self.links() {
+            self.later(5, Event::Break(link, name));
+        }
+    }
+
+    pub fn center(&mut self, input: Input) -> Result<()> {
+        let now = self.time();
+        let Some(core) = &mut self.center.core else {
+            return Ok(());
+        };
+        let outputs = core.handle(now, input);
+        self.carry_out(outputs)
+    }
+
+    /// Makes durable what changes, then sends; it may die in between.
+    pub(super) fn carry_out(&mut self, outputs: Vec<Output>) -> Result<()> {
+        if !self.is_calm && self.chance.per_mille(1) {
+            self.crash_center();
+            return Ok(());
+        }
+        for output in &outputs {
+            match output {
+                Output::Change(change) => {
+                    self.center.rows.apply(change.clone());
+                    self.center.changes.push(change.clone());
+                }
+                Output::Keep(attempt, part) => {
+                    let file = self.center.journals.entry(attempt.clone()).or_default();
+                    put(file, part);
+                }
+                _ => {}
+            }
+        }
+        self.check()?;
+        for output in outputs {
+            if !self.is_calm && self.chance.per_mille(1) {
+                self.crash_center();
+                return Ok(());
+            }
+            self.send_out(output);
+        }
+        Ok(())
+    }
+
+    pub(super) fn send_out(&mut self, output: Output) {
+        match output {
+            Output::Send(node, order) => self.tell_node(&node, order),
+            Output::SendJournal {
+                to,
+                attempt,
+                of,
+                bytes,
+            } => {
+                let epoch = self.center.rows.counters.epoch;
+                let file = self.center.journals.get(&of).cloned().unwrap_or_default();
+                let file = file[..usize::try_from(bytes).unwrap_or(0)].to_vec();
+                for (offset, bytes) in (0..).step_by(150).zip(file.chunks(150)) {
+                    let part = Part {
+                        offset,
+                        bytes: bytes.to_vec(),
+                    };
+                    let attempt = attempt.clone();
+                    let what = What::Journal { attempt, part };
+                    self.tell_node(&to, Order { epoch, what });
+                }
+            }
+            Output::Close(node) => {
+                if let Some(link) = self.center.links.remove(&node) {
+                    self.later(1, Event::Break(link, node));
+                }
+            }
+            Output::Refuse(_)
+            | Output::Answer(_)
+            | Output::Notify(_)
+            | Output::Change(_)
+            | Output::Keep(..) => {}
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Nodes: services, and the processes of attempts.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
+use longhaul_control::core::Input;
+use longhaul_mover::service::{self, Seen, Service};
+use longhaul_protocol::order::{Order, What};
+use longhaul_protocol::report::{DriveSeen, PART_BYTES_MAX, Part};
+use longhaul_protocol::{AttemptId, ExitStatus, Name, Report};
+use uuid::Uuid;
+
+use super::{CLUSTER, Event, World, put};
+use crate::mover::{Journal, Mover, Step};
+
+/// A node: its service, the processes of attempts, and its disk.
+#[derive(Debug, Default)]
+pub(crate) struct Node {
+    pub service: Option<Service>,
+    pub movers: BTreeMap<AttemptId, Mover>,
+    pub(super) seen: Seen,
+    pub(super) attempts: BTreeMap<AttemptId, String>,
+    /// Journals of its own attempts.
+    pub files: BTreeMap<AttemptId, Journal>,
+    /// Journals that its attempts go on with.
+    pub(super) carried: BTreeMap<AttemptId, Vec<u8>>,
+    /// The connection to the coordinator.
+    pub link: Option<u64>,
+    pub is_cut: bool,
+    pub is_frozen: bool,
+    /// What came while it was frozen, and on which connection.
+    pub(super) inbox: Vec<(u64, Order)>,
+    pub(super) boots: u128,
+}
+
+impl World {
+    pub fn start_node(&mut self, name: &Name) -> Result<()> {
+        let now = self.time();
+        let node = self.nodes.get_mut(name).context("a node")?;
+        if node.service.is_some() {
+            return Ok(());
+        }
+        node.boots += 1;
+        node.is_frozen = false;
+        let identity = service::Identity {
+            cluster: CLUSTER,
+            node: name.clone(),
+            boot: Uuid::from_u128(node.boots),
+        };
+        let mut kept = BTreeMap::new();
+        for (id, json) in &node.attempts {
+            kept.insert(id.clone(), serde_json::from_str(json)?);
+        }
+        let (service, outputs) = Service::start(now, identity, node.seen.clone(), kept);
+        node.service = Some(service);
+        self.carry_out_on(name, outputs)?;
+        let drives = self.library.drives.keys().map(|serial| DriveSeen {
+            serial: serial.clone(),
+            product: "LTO-9".into(),
+            library: Some("CHANGER".parse().expect("a name")),
+            trouble: None,
+        });
+        let devices = service::Input::Devices(drives.collect(), Vec::new());
+        self.node(name, devices)
+    }
+
+    /// The service dies, and with it the processes of its attempts; with the
+    /// whole node the connection does not even say so.
+    pub fn crash_node(&mut self, name: &Name) {
+        let Some(node) = self.nodes.get_mut(name) else {
+            return;
+        };
+        node.service = None;
+        node.movers.clear();
+        node.inbox.clear();
+        node.is_frozen = false;
+        if let Some(link) = node.link.take() {
+            self.later(5, Event::Break(link, name.clone()));
+        }
+    }
+
+    pub fn node(&mut self, name: &Name, input: service::Input) -> Result<()> {
+        let now = self.time();
+        let node = self.nodes.get_mut(name).context("a node")?;
+        if node.is_frozen {
+            return Ok(());
+        }
+        let Some(service) = &mut node.service else {
+            return Ok(());
+        };
+        let outputs = service.handle(now, input);
+        self.carry_out_on(name, outputs)
+    }
+
+    pub(super) fn order(&mut self, name: &Name, order: Order) -> Result<()> {
+        let node = self.nodes.get_mut(name).context("a node")?;
+        if node.is_frozen {
+            // It will find it when it wakes up, if the connection still stands.
+            node.inbox.extend(node.link.map(|link| (link, order)));
+            return Ok(());
+        }
+        let old = node
+            .service
+            .as_ref()
+            .is_some_and(|s| order.epoch < s.seen().epoch);
+        if let What::Kept {
+            attempt,
+            journal_bytes,
+        } = &order.what
+            && let Some(journal) = node.files.get(attempt)
+            && let Some(point) = journal
+                .0
+                .iter()
+                .rfind(|p| p.journal_bytes <= *journal_bytes)
+        {
+            let acknowledged = self.acknowledged.entry(attempt.clone()).or_default();
+            *acknowledged = (*acknowledged).max(point.members);
+        }
+        let now = self.time();
+        let Some(service) = self
+            .nodes
+            .get_mut(name)
+            .and_then(|node| node.service.as_mut())
+        else {
+            return Ok(());
+        };
+        let outputs = service.handle(now, service::Input::Order(order));
+        let obeys = outputs.iter().any(|output| {
+            !matches!(
+                output,
+                service::Output::HangUp | service::Output::Say(Report::Alive { .. })
+            )
+        });
+        ensure!(
+            !old || !obeys,
+            "an order of an old epoch is obeyed: {outputs:?}"
+        );
+        self.carry_out_on(name, outputs)
+    }
+
+    pub(super) fn carry_out_on(
+        &mut self,
+        name: &Name,
+        outputs: Vec<service::Output>,
+    ) -> Result<()> {
+        for output in outputs {
+            if !self.is_calm && self.chance.per_mille(1) {
+                self.crash_node(name);
+                let back = 100 + self.chance.below(5_000);
+                self.later(back, Event::NodeStarts(name.clone()));
+                return Ok(());
+            }
+            let node = self.nodes.get_mut(name).context("a node")?;
+            match output {
+                service::Output::Save(id, Some(attempt)) => {
+                    node.attempts.insert(id, serde_json::to_string(&attempt)?);
+                }
+                service::Output::Save(id, None) => {
+                    node.attempts.remove(&id);
+                }
+                service::Output::SaveSeen(seen) => node.seen = seen,
+                service::Output::Say(report) => self.tell_center(name, report),
+                service::Output::SayJournal(attempt, token, offset) => {
+                    let file = node
+                        .files
+                        .get(&attempt)
+                        .map(Journal::bytes)
+                        .unwrap_or_default();
+                    let from = usize::try_from(offset)?.min(file.len());
+                    let to = file.len().min(from + 250).min(from + PART_BYTES_MAX);
+                    let bytes = file[from..to].to_vec();
+                    let part = Part { offset, bytes };
+                    self.tell_center(
+                        name,
+                        Report::Journal {
+                            attempt,
+                            token,
+                            part,
+                        },
+                    );
+                }
+                service::Output::Keep(id, part) => put(node.carried.entry(id).or_default(), &part),
+                service::Output::Spawn(start) => {
+                    let id = start.attempt.clone();
+                    let carried = node.carried.get(&id).map_or(&[][..], Vec::as_slice);
+                    let journal = Journal::of(carried);
+                    let mover = Mover::new(name.clone(), *start, journal);
+                    node.movers.insert(id.clone(), mover);
+                    self.later(50, Event::MoverStep(name.clone(), id));
+                }
+                service::Output::Signal(id, how) => {
+                    if let Some(mover) = node.movers.get_mut(&id) {
+                        mover.stop(how);
+                    }
+                }
+                service::Output::HangUp => {
+                    if let Some(link) = node.link {
+                        self.later(1, Event::Break(link, name.clone()));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn mover(&mut self, name: &Name, id: &AttemptId) -> Result<()> {
+        let now = self.time();
+        let node = self.nodes.get_mut(name).context("a node")?;
+        if node.is_frozen {
+            self.later(700, Event::MoverStep(name.clone(), id.clone()));
+            return Ok(());
+        }
+        let Some(mover) = node.movers.get_mut(id) else {
+            return Ok(());
+        };
+        let step = mover.step(now, &mut self.library);
+        node.files.insert(id.clone(), mover.journal.clone());
+        self.check_writers()?;
+        match step {
+            Step::On => {}
+            Step::Reached(point) => self.node(name, service::Input::Reached(id.clone(), point))?,
+            Step::Ended(outcome, point) => {
+                if outcome.exit == ExitStatus::Refused {
+                    let runs: Vec<String> = self
+                        .center
+                        .rows
+                        .runs
+                        .keys()
+                        .map(|run| self.story(run))
+                        .collect();
+                    anyhow::bail!("{id}: {outcome:?}; the story:\n{}", runs.join("\n"));
+                }
+                if let Some(node) = self.nodes.get_mut(name) {
+                    node.movers.remove(id);
+                }
+                if let Some(point) = point {
+                    self.node(name, service::Input::Reached(id.clone(), point))?;
+                }
+                return self.node(name, service::Input::Ended(id.clone(), outcome));
+            }
+        }
+        let pause = 100 + self.chance.below(300);
+        self.later(pause, Event::MoverStep(name.clone(), id.clone()));
+        Ok(())
+    }
+
+    pub(super) fn fenced(&mut self, name: &Name) -> Result<()> {
+        let others: Vec<Name> = self.nodes.keys().filter(|n| *n != name).cloned().collect();
+        let moved: Vec<Name> = self
+            .applications
+            .iter()
+            .filter(|(_, node)| *node == name)
+            .map(|(application, _)| application.clone())
+            .collect();
+        for application in moved {
+            let to = others[self.chance.below(others.len() as u64) as usize].clone();
+            self.applications.insert(application.clone(), to.clone());
+            self.center(Input::Application(application, Some(to)))?;
+        }
+        if self.center.core.is_none() {
+            // The cluster's history is read when the coordinator starts.
+            self.later(500, Event::Fenced(name.clone()));
+            return Ok(());
+        }
+        self.center(Input::Dead(name.clone()))
+    }
+
+    pub(super) fn heal(&mut self, name: &Name) -> Result<()> {
+        let mut inbox = Vec::new();
+        if let Some(node) = self.nodes.get_mut(name) {
+            node.is_cut = false;
+            node.is_frozen = false;
+            inbox = std::mem::take(&mut node.inbox);
+        }
+        for (link, order) in inbox {
+            self.happen(Event::ToNode(link, name.clone(), order))?;
+        }
+        self.start_node(name)
+    }
+}
