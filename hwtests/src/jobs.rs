@@ -81,6 +81,7 @@ impl Jobs {
             walk: source::Options::default(),
             buffer_bytes: BUFFER_BYTES,
             intervals: self.intervals,
+            set: None,
         };
         let (progress, mut problems) = (Arc::default(), Vec::new());
         let catalog = &self.catalog;

@@ -101,6 +101,7 @@ impl Rig {
             walk: source::Options::new(&[], false).expect("no patterns"),
             buffer_bytes: backup::BUFFER_BYTES_MIN,
             intervals: Intervals::default(),
+            set: None,
         };
         let progress = Arc::new(Progress::default());
         let problems = &mut Vec::new();

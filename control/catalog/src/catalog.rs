@@ -154,7 +154,8 @@ impl Catalog {
         SetFile::open(&self.set_path(set), set)
     }
 
-    fn set_path(&self, set: Uuid) -> PathBuf {
+    /// Where the file of paths of a set lies, or is to be put.
+    pub fn set_path(&self, set: Uuid) -> PathBuf {
         self.dir.join("sets").join(format!("{set}.paths"))
     }
 }

@@ -9,10 +9,10 @@
 //! reservation key: the drive itself tells attempts apart.
 //!
 //! Nothing here is sent and forgotten. What must not be lost is said again until
-//! the other side has answered that it is durable: parts of journals and
-//! checkpoints ([`Kept`](order::What::Kept)), ends of attempts ([`Heard`](order::What::Heard)), files of
-//! sets ([`Filed`](order::What::Filed)). Each carries where it belongs, so hearing it twice,
-//! or late, changes nothing.
+//! the other side has answered that it is durable: parts of journals, checkpoints
+//! and files of sets ([`Kept`](order::What::Kept)), ends of attempts
+//! ([`Heard`](order::What::Heard)). Each carries where it belongs, so hearing it twice, or
+//! late, changes nothing.
 //!
 //! | file | noun |
 //! | --- | --- |

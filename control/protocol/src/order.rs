@@ -52,24 +52,20 @@ pub enum What {
         /// How.
         how: Stop,
     },
-    /// The journal up to here is durable, and so is what it says.
+    /// So much of an attempt's files is durable, and so is what they say.
     Kept {
         /// Whose.
         attempt: AttemptId,
         /// Bytes of the journal.
         journal_bytes: u64,
+        /// Bytes of the file of its set.
+        #[serde(default)]
+        set_bytes: u64,
     },
     /// The end of an attempt is durable, and needs not be said again.
     Heard {
         /// Whose.
         attempt: AttemptId,
-    },
-    /// The file of a set is durable up to here.
-    Filed {
-        /// The set.
-        set: Uuid,
-        /// Bytes of it.
-        bytes: u64,
     },
     /// What is due on this node while no coordinator may be there: all of it,
     /// instead of what was said before.

@@ -62,14 +62,14 @@ pub enum Report {
         /// How.
         outcome: Outcome,
     },
-    /// A piece of the catalog's file of a set that is done.
+    /// A piece of the catalog's file of the set that an attempt has done.
     SetFile {
-        /// Which set.
-        set: Uuid,
+        /// Whose.
+        attempt: AttemptId,
+        /// Under which assignment.
+        token: Token,
         /// The piece.
         part: Part,
-        /// Whether it is the last one.
-        last: bool,
     },
 }
 
@@ -175,14 +175,36 @@ pub struct Outcome {
 pub struct SetDone {
     /// The set.
     pub uuid: Uuid,
-    /// Its volumes, in order.
-    pub volumes: Vec<Uuid>,
+    /// Where it lies: one part on each volume, in order.
+    pub parts: Vec<SetPart>,
+    /// Bytes of a record on them.
+    pub record_bytes: u32,
+    /// The host whose files these are.
+    pub host: String,
+    /// When it was begun, by the node's clock.
+    pub started: Time,
     /// Files, directories and the like in it.
     pub members: u64,
     /// Bytes of their data.
     pub bytes: u64,
     /// Files that could not be read whole.
     pub damaged: u64,
+    /// Bytes of the catalog's file of it, which is said before the end is; 0 if
+    /// there is none, and the set has to be read from the tape.
+    pub file_bytes: u64,
+}
+
+/// The part of a set on one volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetPart {
+    /// The volume.
+    pub volume: Uuid,
+    /// Filemarks before it.
+    pub tape_file: u64,
+    /// Logical object identifier of its first block.
+    pub first_block: u64,
+    /// Offset in the archive of what comes first there, in bytes.
+    pub stream_offset: u64,
 }
 
 impl Outcome {
@@ -237,12 +259,18 @@ mod tests {
     #[test]
     fn the_largest_part_fits_into_a_message() {
         let report = Report::SetFile {
-            set: Uuid::from_u128(1),
+            attempt: AttemptId {
+                run: crate::RunId {
+                    job: "x".repeat(64).parse().expect("a name"),
+                    due: Time(i64::MIN),
+                },
+                number: u32::MAX,
+            },
+            token: Token(u32::MAX),
             part: Part {
                 offset: u64::MAX,
                 bytes: vec![0xff; PART_BYTES_MAX],
             },
-            last: true,
         };
         let mut decoder = Decoder::default();
         decoder.push(&encode(&report).expect("fits"));

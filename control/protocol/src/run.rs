@@ -1,6 +1,7 @@
 //! Runs of jobs, and the attempts to carry them out.
 
 use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,14 @@ impl Time {
     /// Milliseconds since `earlier`, 0 if that is later.
     pub fn since(self, earlier: Time) -> u64 {
         u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)
+    }
+}
+
+impl From<SystemTime> for Time {
+    /// The moment of this machine's clock; 1970 for what is earlier.
+    fn from(time: SystemTime) -> Time {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Time(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 }
 

@@ -18,7 +18,7 @@ const REPORTS: [&str; 8] = [
     "ended",
     "set-file",
 ];
-const ORDERS: [&str; 9] = [
+const ORDERS: [&str; 8] = [
     "welcome",
     "refused",
     "start",
@@ -26,7 +26,6 @@ const ORDERS: [&str; 9] = [
     "stop",
     "kept",
     "heard",
-    "filed",
     "occurrences",
 ];
 

@@ -63,15 +63,12 @@ impl Coordinator {
 
     fn kept(&mut self, node: &Name, id: &AttemptId) {
         if let Some(attempt) = self.state.attempts.get(id) {
-            let journal_bytes = attempt.journal_bytes;
-            let attempt = id.clone();
-            self.send(
-                node,
-                What::Kept {
-                    attempt,
-                    journal_bytes,
-                },
-            );
+            let kept = What::Kept {
+                attempt: id.clone(),
+                journal_bytes: attempt.journal_bytes,
+                set_bytes: attempt.set_bytes,
+            };
+            self.send(node, kept);
         }
     }
 
@@ -88,6 +85,22 @@ impl Coordinator {
             self.change(Change::Attempt(id.clone(), Box::new(attempt)));
         }
         // Where a piece is missing, this says from where on.
+        self.kept(node, &id);
+    }
+
+    /// The same of the file of its set.
+    pub(super) fn set_file(&mut self, node: &Name, id: AttemptId, token: Token, part: Part) {
+        let Some(attempt) = self.under_way(node, &id, token) else {
+            self.stop_stray(node, id);
+            return;
+        };
+        let end = part.offset.saturating_add(part.bytes.len() as u64);
+        if part.offset <= attempt.set_bytes && end > attempt.set_bytes {
+            let mut attempt = attempt.clone();
+            attempt.set_bytes = end;
+            self.outputs.push(Output::KeepSet(id.clone(), part));
+            self.change(Change::Attempt(id.clone(), Box::new(attempt)));
+        }
         self.kept(node, &id);
     }
 
@@ -117,6 +130,10 @@ impl Coordinator {
         outcome: Outcome,
     ) {
         if self.under_way(node, &id, token).is_some() {
+            if let Some(set) = &outcome.set {
+                let enter = Output::Enter(id.clone(), Box::new(set.clone()));
+                self.outputs.push(enter);
+            }
             self.finish(now, &id, outcome);
         }
         self.send(node, What::Heard { attempt: id });

@@ -204,6 +204,7 @@ impl Coordinator {
             resumes: plan.resumes,
             ordered: now,
             journal_bytes: 0,
+            set_bytes: 0,
             point: None,
             ended: None,
         };

@@ -92,8 +92,11 @@ impl Coordinator {
                 token,
                 outcome,
             } => self.ended(now, node, attempt, token, outcome),
-            // The catalog is kept beside the core, which decides nothing of it.
-            Report::SetFile { .. } => {}
+            Report::SetFile {
+                attempt,
+                token,
+                part,
+            } => self.set_file(node, attempt, token, part),
         }
     }
 

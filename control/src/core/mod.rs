@@ -2,8 +2,8 @@
 //!
 //! [`Coordinator::handle`] takes one input at a time, with the time at which it
 //! came, and gives what is to be done, in order. Whoever carries that out makes
-//! all [`Output::Change`] and [`Output::Keep`] durable before any of the
-//! [`Output::Send`] behind them leaves: what was said was written down before.
+//! all that changes and is to be kept durable before any of the
+//! [`Output::Send`] behind it leaves: what was said was written down before.
 //! The same inputs always give the same outputs, so a whole cluster can be run
 //! from a seed (hwtests/sim).
 //!
@@ -26,7 +26,7 @@ pub mod state;
 use std::collections::BTreeMap;
 
 use longhaul_protocol::order::{Order, What};
-use longhaul_protocol::report::Part;
+use longhaul_protocol::report::{Part, SetDone};
 use longhaul_protocol::{AttemptId, Hello, Name, Report, RunId, Time};
 use uuid::Uuid;
 
@@ -76,7 +76,10 @@ impl Input {
             self,
             Input::Report(
                 _,
-                Report::Alive { .. } | Report::Journal { .. } | Report::Checkpoint { .. }
+                Report::Alive { .. }
+                    | Report::Journal { .. }
+                    | Report::Checkpoint { .. }
+                    | Report::SetFile { .. }
             )
         )
     }
@@ -89,6 +92,11 @@ pub enum Output {
     Change(Change),
     /// A piece of a journal is to be kept.
     Keep(AttemptId, Part),
+    /// A piece of the catalog's file of an attempt's set is to be kept.
+    KeepSet(AttemptId, Part),
+    /// The set that an attempt has done, whose file was kept, is to be taken into
+    /// the catalog. It may be there already.
+    Enter(AttemptId, Box<SetDone>),
     /// A service is to be told something.
     Send(Name, Order),
     /// The journal of an attempt, its first so many bytes, is to be sent to a

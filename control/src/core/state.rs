@@ -175,6 +175,9 @@ pub struct Attempt {
     /// Bytes of its journal that are durable here.
     #[serde(default)]
     pub journal_bytes: u64,
+    /// Bytes of the catalog's file of its set that are durable here.
+    #[serde(default)]
+    pub set_bytes: u64,
     /// What it has reached, as far as that is durable here.
     #[serde(default)]
     pub point: Option<Point>,

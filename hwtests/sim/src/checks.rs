@@ -100,6 +100,10 @@ impl World {
                 run.state,
                 run.attempts
             );
+            ensure!(
+                self.center.catalog.contains(id),
+                "the catalog does not know the set of {id}"
+            );
             self.check_set(id)
                 .with_context(|| format!("the set of {id}"))?;
         }

@@ -16,6 +16,10 @@ use crate::program::run;
 /// How long the namespace may take to come up.
 const PATIENCE: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(10);
+/// Frames that wait for a host that does not run just now. Fibre Channel is
+/// lossless: where a frame of it is lost, a command waits for its timeout. One
+/// record is some 500 of them.
+const QUEUE_FRAMES: u32 = 20_000;
 
 /// A network, and with it a host's interface on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -193,7 +197,8 @@ fn script(hosts: u8) -> String {
         for node in 1..=hosts {
             let tap = net.tap(node);
             script += &format!(
-                "ip tuntap add {tap} mode tap\nip link set {tap} mtu 1500 master {bridge} up\n"
+                "ip tuntap add {tap} mode tap\n\
+                 ip link set {tap} mtu 1500 txqueuelen {QUEUE_FRAMES} master {bridge} up\n"
             );
         }
     }

@@ -18,7 +18,7 @@ use crate::scratch::Scratch;
 const HOSTS_AT_ONCE: u32 = 2;
 
 /// How much of each log a failure prints, in bytes from the end.
-const LOG_BYTES: usize = 20_000;
+const LOG_BYTES: usize = 4_000;
 
 /// A test that runs, and what it has: its scratch folder, which its hosts see
 /// too, and its turn.
@@ -27,6 +27,8 @@ pub struct Trial {
     scratch: Scratch,
     started: Instant,
     passed: bool,
+    /// Why not, if the test could say it.
+    why: String,
     _turn: Turn,
 }
 
@@ -53,11 +55,15 @@ pub fn trial(
         scratch: Scratch::new()?,
         started: Instant::now(),
         passed: false,
+        why: String::new(),
         _turn: turn,
     };
-    body(&trial)?;
-    trial.passed = true;
-    Ok(())
+    let result = body(&trial);
+    match &result {
+        Ok(()) => trial.passed = true,
+        Err(error) => trial.why = format!("{error:#}"),
+    }
+    result
 }
 
 /// What a test on one kernel, without Fibre Channel, needs.
@@ -78,8 +84,9 @@ impl Drop for Trial {
         if self.passed {
             aloud(&format!("TIME: {}: {took:.1} s", self.name));
         } else {
-            aloud(&format!("FAILED: {}: after {took:.1} s", self.name));
             aloud(&logs(self.scratch.path()).unwrap_or_else(|e| format!("no logs: {e}")));
+            let Trial { name, why, .. } = self;
+            aloud(&format!("FAILED: {name}: after {took:.1} s: {why}"));
         }
     }
 }

@@ -66,7 +66,6 @@ pub struct Journal {
     lines: Vec<u8>,
     lines_count: u32,
     line: Vec<u8>,
-    entries: u64,
     totals: Totals,
 }
 
@@ -107,21 +106,34 @@ impl Journal {
         options.read(true).write(true).create(true).truncate(true);
         let file = options.open(&new)?;
         lock(&file, path)?;
-        let mut journal = Journal {
-            file,
-            path: path.to_owned(),
-            lines: Vec::new(),
-            lines_count: 0,
-            line: Vec::new(),
-            entries: 0,
-            totals: Totals::default(),
-        };
+        let mut journal = Journal::of(file, path);
         journal.file.write_all(MAGIC)?;
         journal.json(Kind::Head, head)?;
         for volume in volumes {
             journal.json(Kind::Volume, volume)?;
         }
         Ok(journal)
+    }
+
+    /// The journal at `path`, to be appended to. Its counts begin anew.
+    ///
+    /// # Errors
+    /// If there is none, or another process has it.
+    pub fn reopen(path: &Path) -> io::Result<Journal> {
+        let file = OpenOptions::new().read(true).append(true).open(path)?;
+        lock(&file, path)?;
+        Ok(Journal::of(file, path))
+    }
+
+    fn of(file: File, path: &Path) -> Journal {
+        Journal {
+            file,
+            path: path.to_owned(),
+            lines: Vec::new(),
+            lines_count: 0,
+            line: Vec::new(),
+            totals: Totals::default(),
+        }
     }
 
     /// Makes it durable, and puts it in its place.
@@ -140,6 +152,14 @@ impl Journal {
         &self.path
     }
 
+    /// Bytes of it so far, without entries that are being gathered.
+    ///
+    /// # Errors
+    /// If the file cannot be asked.
+    pub fn bytes(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
     /// What was counted so far.
     pub fn totals(&self) -> Totals {
         self.totals
@@ -152,7 +172,6 @@ impl Journal {
     /// If the file cannot be written.
     pub fn push(&mut self, entry: &Entry) -> io::Result<()> {
         self.totals.count(entry);
-        self.entries += 1;
         write_line(&mut self.lines, &mut self.line, entry)?;
         self.lines_count += 1;
         if self.lines.len() >= GATHERED {

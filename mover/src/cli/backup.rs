@@ -66,6 +66,7 @@ impl Backup {
             walk,
             buffer_bytes: self.buffer.bytes(),
             intervals: self.intervals.intervals(),
+            set: None,
         };
         let display = Display::start(progress);
         estimate(&options, progress);

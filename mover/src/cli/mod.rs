@@ -15,6 +15,7 @@ macro_rules! say {
     }};
 }
 
+mod attempt;
 mod backup;
 mod checkpoints;
 mod close;
@@ -85,6 +86,8 @@ enum Command {
     Status(status::Status),
     Drives(drives::Drives),
     Scan(scan::Scan),
+    #[command(hide = true)]
+    Attempt(attempt::Attempt),
 }
 
 impl Command {
@@ -103,6 +106,7 @@ impl Command {
             Command::Status(command) => command.json.json,
             Command::Drives(command) => command.json.json,
             Command::Scan(command) => command.json.json,
+            Command::Attempt(_) => false,
         }
     }
 }
@@ -163,7 +167,7 @@ impl DriveArg {
         mounts.drives.clone_from(&self.drive);
         mounts.library.clone_from(&self.library);
         mounts.volumes.clone_from(&self.volume);
-        mounts.take_over = self.take_over;
+        mounts.take_over.extend(self.take_over);
         if self.library.is_some() {
             mounts.state = catalog.dir()?;
         }
@@ -309,6 +313,7 @@ fn run(command: Command, progress: &Arc<Progress>) -> Result<ExitStatus, JobErro
         Command::Status(command) => command.run(),
         Command::Drives(command) => command.run(),
         Command::Scan(command) => command.run(progress),
+        Command::Attempt(command) => command.run(progress),
     }
 }
 

@@ -79,6 +79,7 @@ impl Resume {
             afresh: self.restart == Restart::Fresh,
             buffer_bytes: self.buffer.bytes(),
             intervals: self.intervals.intervals(),
+            set: None,
         };
         let display = Display::start(progress);
         let mut problems = Vec::new();

@@ -87,7 +87,7 @@ pub fn write(
         let broken = &broken;
         // A channel ends when all its senders are gone.
         drop((to_hash, hashed));
-        let noting = scope.spawn(move || take_notes(to_ledger, ledger));
+        let noting = scope.spawn(move || take_notes(to_ledger, ledger, progress));
         let entries = notes.clone();
         scope.spawn(move || {
             let (to_join, joined) = (to_join, joined);
@@ -135,12 +135,18 @@ fn pour_away<T>(channel: &Receiver<T>, broken: &AtomicBool) {
     channel.iter().for_each(drop);
 }
 
-fn take_notes(notes: Receiver<Note>, ledger: Option<&mut Ledger>) -> io::Result<()> {
+fn take_notes(
+    notes: Receiver<Note>,
+    ledger: Option<&mut Ledger>,
+    progress: &Progress,
+) -> io::Result<()> {
     let Some(ledger) = ledger else {
         notes.iter().for_each(drop);
         return Ok(());
     };
-    notes.iter().try_for_each(|note| ledger.note(note))
+    notes
+        .iter()
+        .try_for_each(|note| ledger.note(note, progress))
 }
 
 fn ended<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {

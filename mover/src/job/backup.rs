@@ -39,6 +39,8 @@ pub struct Options {
     pub buffer_bytes: u64,
     /// How often checkpoints are taken.
     pub intervals: Intervals,
+    /// The set's identity, if it is not to be made up.
+    pub set: Option<Uuid>,
 }
 
 impl Options {
@@ -58,7 +60,7 @@ impl Options {
 /// # Errors
 /// [`JobError::Refused`] for a volume that is not ours or full,
 /// [`JobError::Unfinished`] for one that ends in an unfinished set or when
-/// interrupted, [`JobError::NeedsVolume`] when it becomes full; the drive's.
+/// interrupted, [`JobError::Full`] when it becomes full; the drive's.
 pub fn run(
     session: &mut Session,
     catalog: &Catalog,
@@ -77,7 +79,7 @@ pub fn run(
     let (first, source) = first_entry(source, problems)?;
     let head = SetHead {
         kind: SetKind::Set,
-        set: Uuid::now_v7(),
+        set: options.set.unwrap_or_else(Uuid::now_v7),
         sequence: number,
         volume: label.name.clone(),
         volume_uuid: label.uuid,

@@ -62,6 +62,13 @@ pub struct Report {
     pub problem: Option<String>,
 }
 
+impl Report {
+    /// Whether it is a changer.
+    pub fn is_changer(&self) -> bool {
+        self.kind == CHANGER
+    }
+}
+
 /// One path to a device.
 #[derive(Debug, Clone, Serialize)]
 pub struct Path {

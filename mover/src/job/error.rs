@@ -42,6 +42,9 @@ pub enum JobError {
     /// Goes on only with another volume, or a person's help.
     #[error("{0}")]
     NeedsVolume(String),
+    /// The volume is full, and no other one was given.
+    #[error("{0}")]
+    Full(String),
     /// The writing of a set broke off, where it can be taken up again.
     #[error(
         "{cause}; set {number} of volume {volume} is unfinished; go on with `lh-mover resume`, or \
@@ -102,7 +105,18 @@ impl JobError {
             JobError::Journal(error) => of_journal(error),
             JobError::Unfinished(_) => ExitStatus::Unfinished,
             // The disk is full, a folder cannot be made: a person has to look.
-            JobError::NeedsVolume(_) | JobError::Local { .. } => ExitStatus::Operator,
+            JobError::NeedsVolume(_) | JobError::Full(_) | JobError::Local { .. } => {
+                ExitStatus::Operator
+            }
+        }
+    }
+
+    /// Whether it goes on as soon as there is another volume.
+    pub fn is_full(&self) -> bool {
+        match self {
+            JobError::Full(_) => true,
+            JobError::BrokenOff { cause, .. } => cause.is_full(),
+            _ => false,
         }
     }
 }

@@ -1,12 +1,14 @@
 //! What is written down of a set while it is written: the journal, which
 //! becomes the index on the tape, and the rows for the catalog.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 
 use longhaul_catalog::{Catalog, SetBuilder, SetRecord};
 use longhaul_format::index::{Entry, Head, State, Volume};
 use longhaul_format::label::Label;
+use uuid::Uuid;
 
 use super::volume::TapeSet;
 use super::{JobError, adopt, chain, convert};
@@ -14,6 +16,7 @@ use crate::checkpoint::Checkpoint;
 use crate::checkpoint::journal::{self, Journal};
 use crate::checkpoint::recovered::{JournalError, Recovered};
 use crate::pipeline::entry::Totals;
+use crate::progress::{Progress, Reached};
 use crate::source::Problem;
 
 /// What the pipeline has to say of a set.
@@ -29,6 +32,9 @@ pub enum Note {
 /// The entries of a set that is being written.
 pub struct Ledger {
     journal: Journal,
+    set: Uuid,
+    /// The set's volumes by their numbers in it.
+    volumes: BTreeMap<u32, Uuid>,
     /// Trouble with the catalog never stops a backup: it can be built again
     /// from the index.
     rows: Result<SetBuilder, String>,
@@ -53,7 +59,12 @@ impl Ledger {
         let journal = begin()
             .map_err(|error| JobError::local(format!("the journal {}", path.display()), error))?;
         let rows = catalog.set_builder(head.set).map_err(|error| chain(&error));
-        Ok(Ledger { journal, rows })
+        Ok(Ledger {
+            journal,
+            set: head.set,
+            volumes: numbered(std::slice::from_ref(volume)),
+            rows,
+        })
     }
 
     /// The ledger of a set that is gone on with, as it was when it had
@@ -73,20 +84,45 @@ impl Ledger {
     ) -> Result<Ledger, JobError> {
         let mut rows = catalog.set_builder(head.set).map_err(|error| chain(&error));
         let path = journal::path_of(catalog.dir(), head.set);
+        let on = numbered(&recovered.volumes);
         let take = |entry: &Entry| {
             each(entry);
             row(&mut rows, entry.clone());
             Ok::<(), JournalError>(())
         };
         let journal = recovered.rewound(head, volumes, entries, keep, &path, take)?;
-        Ok(Ledger { journal, rows })
+        Ok(Ledger {
+            journal,
+            set: head.set,
+            volumes: on,
+            rows,
+        })
     }
 
-    /// Takes what the pipeline has to say.
+    /// The ledger of a set whose archive has come to its end, for one more
+    /// checkpoint. The journal only grows: whoever has a copy of it has less, and
+    /// nothing else. It has no rows for the catalog.
+    ///
+    /// # Errors
+    /// If the journal cannot be opened.
+    pub fn reopened(catalog: &Catalog, set: Uuid, volumes: &[Volume]) -> Result<Ledger, JobError> {
+        let path = journal::path_of(catalog.dir(), set);
+        let journal = Journal::reopen(&path)
+            .map_err(|error| JobError::local(format!("the journal {}", path.display()), error))?;
+        Ok(Ledger {
+            journal,
+            set,
+            volumes: numbered(volumes),
+            rows: Err("the set goes on on another volume".into()),
+        })
+    }
+
+    /// Takes what the pipeline has to say. Checkpoints are told to whoever
+    /// listens to `progress`, once they are on the disk.
     ///
     /// # Errors
     /// If the journal cannot be written.
-    pub fn note(&mut self, note: Note) -> io::Result<()> {
+    pub fn note(&mut self, note: Note, progress: &Progress) -> io::Result<()> {
         match note {
             Note::Entry(entry) => self.push(*entry),
             Note::Problem(problem) => self.journal.problem(&problem),
@@ -100,6 +136,18 @@ impl Ledger {
                     checkpoint.block,
                     checkpoint.volume
                 );
+                if let Some(volume) = self.volumes.get(&checkpoint.volume) {
+                    progress.reached(Reached {
+                        set: self.set,
+                        journal: self.journal.path().to_owned(),
+                        journal_bytes: self.journal.bytes()?,
+                        taken_ms: checkpoint.taken_ms,
+                        volume: *volume,
+                        block: checkpoint.block,
+                        members: checkpoint.cursor.entries,
+                        bytes: checkpoint.cursor.offset,
+                    });
+                }
                 Ok(())
             }
         }
@@ -111,6 +159,7 @@ impl Ledger {
     /// # Errors
     /// If the journal cannot be written.
     pub fn volume(&mut self, volume: &Volume) -> Result<(), JobError> {
+        self.volumes.insert(volume.sequence, volume.uuid);
         self.journal
             .volume(volume)
             .map_err(|error| JobError::local("writing the journal", error))
@@ -140,7 +189,7 @@ impl Ledger {
             .journal
             .index(&head, catalog.dir())
             .map_err(|error| JobError::local("the index", error))?;
-        let Ledger { journal, rows } = self;
+        let Ledger { journal, rows, .. } = self;
         Ok((
             index,
             Rows {
@@ -150,6 +199,11 @@ impl Ledger {
             },
         ))
     }
+}
+
+fn numbered(volumes: &[Volume]) -> BTreeMap<u32, Uuid> {
+    let number = |volume: &Volume| (volume.sequence, volume.uuid);
+    volumes.iter().map(number).collect()
 }
 
 fn row(rows: &mut Result<SetBuilder, String>, entry: Entry) {

@@ -60,6 +60,19 @@ impl Library {
         Ok(self.named(inventory.volume(volume))?.address)
     }
 
+    /// What is read on the cartridge of the volume of this name, if that is in the
+    /// drive of this serial number.
+    ///
+    /// # Errors
+    /// If there is no such drive or volume; the changer's.
+    pub fn barcode_in(&mut self, serial: &str, volume: &str) -> Result<Option<String>, JobError> {
+        let inventory = self.changer.inventory()?;
+        let drive = self.named(inventory.drive(serial))?.address;
+        let place = self.named(inventory.volume(volume))?;
+        let tag = place.volume_tag.clone();
+        Ok(tag.filter(|_| place.address == drive))
+    }
+
     /// The changer towards people.
     pub fn label(&self) -> &str {
         self.changer.label()

@@ -9,6 +9,8 @@
 //! | `writing` | a set that is being written |
 //! | `walkthrough` | one archive from the drive through the parser |
 //! | `backup`, `close`, `label`, `restore`, `resume`, `scan`, `status`, `verify` | one job each |
+//! | `attempt` | one that a coordinator has ordered, in a process of its own |
+//! | `hook` | the commands beside it |
 //! | `drives` | which drives and changers there are |
 //! | `library` | a volume brought to a drive, and back to its slot |
 //! | `ledger` | journal and catalog rows of a set that is being written |
@@ -24,12 +26,14 @@ use std::path::PathBuf;
 
 pub mod adopt;
 mod archive;
+pub mod attempt;
 pub mod backup;
 mod begun;
 pub mod close;
 pub(crate) mod convert;
 pub mod drives;
 mod error;
+mod hook;
 pub mod label;
 mod ledger;
 pub mod library;

@@ -5,6 +5,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 
 use longhaul_format::index::Volume;
+use uuid::Uuid;
 
 use super::JobError;
 use super::library::{Library, Loaded};
@@ -21,8 +22,14 @@ pub struct Mounts {
     /// The volumes to be used, in order, by name or barcode. With a library they
     /// are brought, and else asked for.
     pub volumes: Vec<String>,
-    /// The key of a holder who is gone, and from whom the first drive is taken.
-    pub take_over: Option<Key>,
+    /// Their identities, if those are known: what their labels must say.
+    pub identities: Vec<Uuid>,
+    /// The assignment under which the first drive is reserved, and which the
+    /// cartridge remembers; without one, a key of its own is made up.
+    pub assignment: Option<Key>,
+    /// The keys of holders who are gone, and from whom the first drive may be
+    /// taken.
+    pub take_over: Vec<Key>,
     /// Folder for notes of what the library was told to move.
     pub state: PathBuf,
     /// Which of the drives or volumes is in use.
@@ -72,6 +79,11 @@ impl Mounts {
     /// What the volume in use should be called, if that was said.
     pub(super) fn expected(&self) -> Option<&str> {
         self.volumes.get(self.used).map(String::as_str)
+    }
+
+    /// What the label of the volume in use must say, if that was said.
+    pub(super) fn identity(&self) -> Option<Uuid> {
+        self.identities.get(self.used).copied()
     }
 
     /// The one behind the volume in use that is not called one of these names,

@@ -45,6 +45,8 @@ pub struct Options {
     pub buffer_bytes: u64,
     /// How often checkpoints are taken.
     pub intervals: Intervals,
+    /// The identity of a set that is begun instead, if it is not to be made up.
+    pub set: Option<Uuid>,
 }
 
 /// A set that was gone on with, and is done.
@@ -551,6 +553,7 @@ impl Job<'_> {
             paths: asked.paths,
             buffer_bytes: self.options.buffer_bytes,
             intervals: self.options.intervals,
+            set: self.options.set,
         };
         let (session, catalog) = (&mut *self.session, self.catalog);
         let done = backup::run(session, catalog, roots, &options, self.progress, problems)?;

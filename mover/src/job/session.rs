@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::JobError;
 use super::mounts::{self, Mounts, Next};
 use super::volume::{self, Tail, TapeSet};
-use crate::drive::{Drive, Key, Problem};
+use super::writing;
+use crate::drive::{Drive, Key, Problem, VolumeIdentity};
 use crate::transport;
 
 /// How long a cartridge may take to become ready. A first load of an LTO-9
@@ -56,12 +57,37 @@ impl Session {
     /// usable cartridge, or the cartridge is write-protected and is to be
     /// written.
     pub fn open(mounts: Mounts, purpose: Purpose) -> Result<Session, JobError> {
+        if mounts.assignment.is_some() {
+            return Session::assigned(mounts, purpose);
+        }
         let first = mounts.first()?;
         let mut drive = Drive::open(transport::open(&first.drive)?)?;
-        if let Some(old) = mounts.take_over {
-            drive.take_over(old, Key::random())?;
+        if !mounts.take_over.is_empty() {
+            fence(&mut drive, Key::random(), &mounts.take_over)?;
         }
         Session::begin(drive, first.barcode, mounts, purpose)
+    }
+
+    /// The same with a drive that was assigned: whatever is in it, it is made
+    /// ours before anything is brought there, since who had it before may still
+    /// hold it, and what lies in it.
+    fn assigned(mounts: Mounts, purpose: Purpose) -> Result<Session, JobError> {
+        let name = mounts.drives.first().map_or("", String::as_str);
+        let mut drive = Drive::open(transport::open(name)?)?;
+        let key = mounts.assignment.unwrap_or_else(Key::random);
+        fence(&mut drive, key, &mounts.take_over)?;
+        let (Some(_), Some(volume)) = (&mounts.library, mounts.expected()) else {
+            return Session::begin(drive, None, mounts, purpose);
+        };
+        let volume = volume.to_owned();
+        let serial = drive.identity().serial.clone();
+        let there = mounts.library()?.barcode_in(&serial, &volume)?;
+        let mut session = Session::new(drive, there, mounts, purpose);
+        match session.barcode {
+            Some(_) => session.start()?,
+            None => session.mount(Next::Library(volume))?,
+        }
+        Ok(session)
     }
 
     /// The same with a drive that is open already, and its volume alone.
@@ -78,7 +104,13 @@ impl Session {
         mounts: Mounts,
         purpose: Purpose,
     ) -> Result<Session, JobError> {
-        let mut session = Session {
+        let mut session = Session::new(drive, barcode, mounts, purpose);
+        session.start()?;
+        Ok(session)
+    }
+
+    fn new(drive: Drive, barcode: Option<String>, mounts: Mounts, purpose: Purpose) -> Session {
+        Session {
             drive,
             barcode,
             mounts,
@@ -87,9 +119,7 @@ impl Session {
             brought: false,
             confirmed: 0,
             asked: 0,
-        };
-        session.start()?;
-        Ok(session)
+        }
     }
 
     /// Makes the drive ours, with the cartridge that is in it now.
@@ -97,7 +127,8 @@ impl Session {
         self.volume = None;
         self.drive.ready(READY_WAIT)?;
         if self.drive.key().is_none() {
-            self.drive.reserve(Key::random())?;
+            let key = self.mounts.assignment.unwrap_or_else(Key::random);
+            self.drive.reserve(key)?;
         }
         // From here on, dropping the session puts back what others could not
         // live with.
@@ -116,13 +147,13 @@ impl Session {
     /// one before is let go.
     ///
     /// # Errors
-    /// [`JobError::NeedsVolume`] if there is no other; the library's, the
-    /// drive's.
+    /// [`JobError::Full`] if there is no other; [`JobError::NeedsVolume`] if
+    /// nobody brings it; the library's, the drive's.
     pub fn next_volume(&mut self, but: &[Volume]) -> Result<(), JobError> {
         self.brought = false;
         match self.mounts.advance(but) {
             Some(next) => self.mount(next),
-            None => Err(JobError::NeedsVolume("another volume is needed".into())),
+            None => Err(JobError::Full("another volume is needed".into())),
         }
     }
 
@@ -265,6 +296,21 @@ impl Session {
                 label.name
             )));
         }
+        if let Some(identity) = self.mounts.identity().filter(|_| !self.brought)
+            && identity != label.uuid
+        {
+            return Err(JobError::Refused(format!(
+                "{}: volume {} has identity {}, and {identity} was assigned; nothing was written",
+                self.drive.label(),
+                label.name,
+                label.uuid
+            )));
+        }
+        if let Some(key) = self.mounts.assignment
+            && self.purpose == Purpose::Write
+        {
+            claim(&mut self.drive, key, &label)?;
+        }
         self.volume = Some(label.uuid);
         Ok(label)
     }
@@ -293,6 +339,62 @@ impl Session {
             log::warn!("letting the drive go: {error}");
         }
     }
+}
+
+/// Reserves a drive under `key`, and takes it from whoever is gone and holds it
+/// under one of those keys.
+///
+/// # Errors
+/// The drive's; it names the holder, if that is another.
+pub fn fence(drive: &mut Drive, key: Key, gone: &[Key]) -> Result<(), JobError> {
+    match drive.holder()? {
+        Some(holder) if gone.contains(&Key(holder.key)) => {
+            log::warn!("{}: taken from {}", drive.label(), Key(holder.key));
+            drive.take_over(Key(holder.key), key)?;
+        }
+        _ => drive.reserve(key)?,
+    }
+    Ok(())
+}
+
+/// Writes the assignment into the cartridge's memory, unless a newer one of the
+/// same cluster is there: a mover that has lost its drive, and was given none
+/// back, must not go on with the volume in another one. The drive is reserved,
+/// so nobody comes in between.
+fn claim(drive: &mut Drive, key: Key, label: &Label) -> Result<(), JobError> {
+    let found = drive.volume_identity()?.owning_host;
+    let newest = found.as_deref().and_then(owner);
+    if let Some(newest) = newest
+        && newest.cluster() == key.cluster()
+        && newest.token() > key.token()
+    {
+        return Err(JobError::Held(format!(
+            "{}: volume {} was assigned anew since ({newest}); nothing was written",
+            drive.label(),
+            label.name
+        )));
+    }
+    if newest == Some(key) {
+        return Ok(());
+    }
+    let identity = VolumeIdentity {
+        owning_host: Some(format!("{} {:016x}", writing::host(), key.0)),
+        ..VolumeIdentity::default()
+    };
+    if !drive.write_volume_identity(&identity)? {
+        log::info!(
+            "{}: volume {} cannot remember its assignment: its drive has no cartridge memory",
+            drive.label(),
+            label.name
+        );
+    }
+    Ok(())
+}
+
+/// The assignment behind the owner's name in a cartridge's memory.
+fn owner(text: &str) -> Option<Key> {
+    let key = Key::parse(text.rsplit(' ').next()?).ok()?;
+    key.is_longhaul().then_some(key)
 }
 
 impl Drop for Session {

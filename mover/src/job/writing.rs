@@ -143,7 +143,8 @@ fn layout(label: &Label) -> Result<Layout, JobError> {
     Layout::new(label.record_bytes).map_err(|error| JobError::Medium(error.to_string()))
 }
 
-fn host() -> String {
+/// What this host is called.
+pub(super) fn host() -> String {
     let names = rustix::system::uname();
     names.nodename().to_string_lossy().into_owned()
 }
@@ -232,8 +233,8 @@ impl Writing<'_> {
             self.session
                 .next_volume(&self.volumes)
                 .map_err(|error| match error {
-                    JobError::NeedsVolume(what) => {
-                        JobError::NeedsVolume(format!("volume {} is full; {what}", self.label.name))
+                    JobError::NeedsVolume(what) | JobError::Full(what) => {
+                        JobError::Full(format!("volume {} is full; {what}", self.label.name))
                     }
                     error => error,
                 })?;
@@ -317,7 +318,7 @@ impl Writing<'_> {
         self.session.drive().synchronize()?;
         let block = self.session.drive().position()?.block;
         match tracker.on_medium(block) {
-            Some(checkpoint) => note(ledger, checkpoint),
+            Some(checkpoint) => note(ledger, checkpoint, self.progress),
             None => Ok(()),
         }
     }
@@ -514,9 +515,9 @@ impl Writing<'_> {
     }
 }
 
-fn note(ledger: &mut Ledger, checkpoint: Checkpoint) -> Result<(), JobError> {
+fn note(ledger: &mut Ledger, checkpoint: Checkpoint, progress: &Progress) -> Result<(), JobError> {
     ledger
-        .note(Note::Checkpoint(Box::new(checkpoint)))
+        .note(Note::Checkpoint(Box::new(checkpoint)), progress)
         .map_err(|error| JobError::local("writing the journal", error))
 }
 

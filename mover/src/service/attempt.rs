@@ -5,7 +5,7 @@ use longhaul_protocol::report::{AttemptSeen, Outcome, Part, Point};
 use longhaul_protocol::{AttemptId, ExitStatus, Report, Time};
 use serde::{Deserialize, Serialize};
 
-use super::{ATTEMPTS_MAX, Output, Service};
+use super::{ATTEMPTS_MAX, File, Output, Service};
 
 /// An attempt that was ordered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,18 +17,25 @@ pub struct Attempt {
     /// What its process has reached.
     #[serde(default)]
     pub point: Option<Point>,
-    /// Bytes of its journal that the coordinator has made durable.
+    /// What the coordinator has made durable.
     #[serde(skip)]
-    kept_bytes: Option<u64>,
+    kept: Option<Kept>,
     /// What was said on this connection.
     #[serde(skip)]
     said: Said,
 }
 
+/// Bytes of an attempt's files that the coordinator has made durable.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Kept {
+    journal: u64,
+    set: u64,
+}
+
 /// What was said on a connection, and needs not be said there again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Said {
-    /// A piece of the journal is on its way.
+    /// A piece of a file is on its way.
     piece: bool,
     /// The point, up to so many bytes of the archive.
     point: Option<u64>,
@@ -56,13 +63,13 @@ impl Attempt {
 
     /// A new connection, or a new service: what the coordinator has is unknown.
     pub(super) fn forget_said(&mut self) {
-        self.kept_bytes = None;
+        self.kept = None;
         self.said = Said::default();
     }
 
     fn seen(&self, id: &AttemptId) -> AttemptSeen {
         let outcome = match &self.stage {
-            Stage::Ended(outcome) if self.all_is_said() => Some(outcome.clone()),
+            Stage::Ended(outcome) if self.next_piece().is_none() => Some(outcome.clone()),
             _ => None,
         };
         AttemptSeen {
@@ -79,13 +86,20 @@ impl Attempt {
         self.point.as_ref().map_or(0, |point| point.journal_bytes)
     }
 
-    /// Whether the coordinator has all of the journal: only then is it told how
-    /// the attempt ended, since it may go on with it elsewhere.
-    fn all_is_said(&self) -> bool {
-        self.point.is_none()
-            || self
-                .kept_bytes
-                .is_some_and(|kept| kept >= self.journal_bytes())
+    /// Which file the coordinator has not got all of, and from where on: the file
+    /// of a set that is done, and else the journal, with which it may go on
+    /// elsewhere. Only behind that is it told how the attempt ended.
+    fn next_piece(&self) -> Option<(File, u64)> {
+        let kept = self.kept.unwrap_or_default();
+        let set = match &self.stage {
+            Stage::Ended(outcome) => outcome.set.as_ref(),
+            _ => None,
+        };
+        let (file, kept, whole) = match set {
+            Some(set) if set.file_bytes > 0 => (File::Set(set.uuid), kept.set, set.file_bytes),
+            _ => (File::Journal, kept.journal, self.journal_bytes()),
+        };
+        (kept < whole).then_some((file, kept))
     }
 }
 
@@ -141,7 +155,7 @@ impl Service {
             start: start.clone(),
             stage: Stage::Waiting(0),
             point: None,
-            kept_bytes: Some(0),
+            kept: Some(Kept::default()),
             said: Said::default(),
         };
         self.attempts.insert(id.clone(), attempt);
@@ -234,13 +248,28 @@ impl Service {
         }
     }
 
-    /// The coordinator has so much of the journal.
-    pub(super) fn kept(&mut self, id: &AttemptId, journal_bytes: u64) {
+    /// The coordinator has so much of the files.
+    pub(super) fn kept(&mut self, id: &AttemptId, journal: u64, set: u64) {
         let Some(attempt) = self.attempts.get_mut(id) else {
             return;
         };
-        attempt.kept_bytes = Some(journal_bytes);
+        attempt.kept = Some(Kept { journal, set });
         attempt.said.piece = false;
+        self.say_more(id);
+    }
+
+    /// What the coordinator has not got of a file it will not get. A set is on the
+    /// tape all the same, and of the journal what it has is good.
+    pub(super) fn lost(&mut self, id: &AttemptId, file: File) {
+        let Some(attempt) = self.attempts.get_mut(id) else {
+            return;
+        };
+        match (file, &mut attempt.stage) {
+            (File::Set(_), Stage::Ended(Outcome { set: Some(set), .. })) => set.file_bytes = 0,
+            _ => attempt.point = None,
+        }
+        attempt.said.piece = false;
+        self.save(id);
         self.say_more(id);
     }
 
@@ -252,20 +281,21 @@ impl Service {
     }
 
     /// Says the next thing of an attempt that the coordinator does not have:
-    /// journal, point, end. One piece of the journal is on its way at a time.
+    /// journal, point, file of the set, end. One piece of a file is on its way at
+    /// a time.
     fn say_more(&mut self, id: &AttemptId) {
         let is_connected = self.alive_ms.is_some();
         let Some(attempt) = self.attempts.get_mut(id).filter(|_| is_connected) else {
             return;
         };
-        let Some(kept) = attempt.kept_bytes.filter(|_| !attempt.said.piece) else {
+        if attempt.kept.is_none() || attempt.said.piece {
             return;
-        };
+        }
         let token = attempt.start.token;
-        if kept < attempt.journal_bytes() {
+        if let Some((file, from)) = attempt.next_piece() {
             attempt.said.piece = true;
-            self.outputs
-                .push(Output::SayJournal(id.clone(), token, kept));
+            let piece = Output::SayPiece(id.clone(), token, file, from);
+            self.outputs.push(piece);
             return;
         }
         let bytes = attempt.point.as_ref().map(|point| point.bytes);

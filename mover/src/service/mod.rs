@@ -63,6 +63,8 @@ pub enum Input {
     Reached(AttemptId, Point),
     /// An attempt's process has ended.
     Ended(AttemptId, Outcome),
+    /// A file of an attempt that was to be said cannot be read.
+    Lost(AttemptId, File),
     /// Nothing, but time passes.
     Tick,
 }
@@ -76,9 +78,9 @@ pub enum Output {
     SaveSeen(Seen),
     /// The coordinator is to be told something, if there is a connection.
     Say(Report),
-    /// A piece of an attempt's journal is to be said: from an offset on, so many
-    /// bytes at most.
-    SayJournal(AttemptId, Token, u64),
+    /// A piece of one of an attempt's files is to be said, from an offset on; if
+    /// it cannot be read, the service is told that it is [lost](Input::Lost).
+    SayPiece(AttemptId, Token, File, u64),
     /// A piece of the journal that an attempt goes on with is to be kept.
     Keep(AttemptId, Part),
     /// An attempt's process is to be started.
@@ -87,6 +89,15 @@ pub enum Output {
     Signal(AttemptId, Stop),
     /// The connection is to be closed, and opened anew after a while.
     HangUp,
+}
+
+/// A file of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum File {
+    /// Its journal.
+    Journal,
+    /// The catalog's file of the set that it has done.
+    Set(Uuid),
 }
 
 /// The service's mind.
@@ -140,6 +151,7 @@ impl Service {
             }
             Input::Reached(id, point) => self.reached(&id, point),
             Input::Ended(id, outcome) => self.ended(id, outcome),
+            Input::Lost(id, file) => self.lost(&id, file),
             Input::Tick => {}
         }
         if let Some(alive_ms) = self.alive_ms
@@ -222,10 +234,11 @@ impl Service {
             What::Kept {
                 attempt,
                 journal_bytes,
-            } => self.kept(&attempt, journal_bytes),
+                set_bytes,
+            } => self.kept(&attempt, journal_bytes, set_bytes),
             What::Heard { attempt } => self.heard(&attempt),
-            // Sets' files and occurrences are the next step.
-            What::Filed { .. } | What::Occurrences { .. } => {}
+            // Occurrences are the next step.
+            What::Occurrences { .. } => {}
         }
     }
 }

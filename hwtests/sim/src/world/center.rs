@@ -1,13 +1,13 @@
 //! The coordinator's process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, ensure};
 use longhaul_control::core::state::{Change, State};
 use longhaul_control::core::{Coordinator, Input, Output, Settings};
 use longhaul_protocol::order::{Order, What};
 use longhaul_protocol::report::Part;
-use longhaul_protocol::{AttemptId, Name};
+use longhaul_protocol::{AttemptId, Name, RunId};
 
 use super::{ALIVE_MS, CLUSTER, Event, World, put};
 
@@ -18,6 +18,10 @@ pub(crate) struct Center {
     pub rows: State,
     pub changes: Vec<Change>,
     pub journals: BTreeMap<AttemptId, Vec<u8>>,
+    /// The catalog's files of attempts' sets.
+    pub(super) sets: BTreeMap<AttemptId, Vec<u8>>,
+    /// The runs whose sets the catalog knows.
+    pub catalog: BTreeSet<RunId>,
     /// The connection of each node.
     pub(super) links: BTreeMap<Name, u64>,
 }
@@ -83,6 +87,19 @@ impl World {
                     let file = self.center.journals.entry(attempt.clone()).or_default();
                     put(file, part);
                 }
+                Output::KeepSet(attempt, part) => {
+                    let file = self.center.sets.entry(attempt.clone()).or_default();
+                    put(file, part);
+                }
+                Output::Enter(attempt, set) => {
+                    let file = self.center.sets.get(attempt);
+                    let kept = file.map_or(0, |file| file.len() as u64);
+                    ensure!(
+                        kept == set.file_bytes,
+                        "{attempt}: {kept} bytes of the file of its set are there at its end"
+                    );
+                    self.center.catalog.insert(attempt.run.clone());
+                }
                 _ => {}
             }
         }
@@ -128,7 +145,9 @@ impl World {
             | Output::Answer(_)
             | Output::Notify(_)
             | Output::Change(_)
-            | Output::Keep(..) => {}
+            | Output::Keep(..)
+            | Output::KeepSet(..)
+            | Output::Enter(..) => {}
         }
     }
 }

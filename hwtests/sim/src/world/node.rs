@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 use longhaul_control::core::Input;
-use longhaul_mover::service::{self, Seen, Service};
+use longhaul_mover::service::{self, File, Seen, Service};
 use longhaul_protocol::order::{Order, What};
 use longhaul_protocol::report::{DriveSeen, PART_BYTES_MAX, Part};
 use longhaul_protocol::{AttemptId, ExitStatus, Name, Report};
 use uuid::Uuid;
 
 use super::{CLUSTER, Event, World, put};
-use crate::mover::{Journal, Mover, Step};
+use crate::mover::{Journal, Mover, SET_FILE, Step};
 
 /// A node: its service, the processes of attempts, and its disk.
 #[derive(Debug, Default)]
@@ -106,6 +106,7 @@ impl World {
         if let What::Kept {
             attempt,
             journal_bytes,
+            ..
         } = &order.what
             && let Some(journal) = node.files.get(attempt)
             && let Some(point) = journal
@@ -160,24 +161,29 @@ impl World {
                 }
                 service::Output::SaveSeen(seen) => node.seen = seen,
                 service::Output::Say(report) => self.tell_center(name, report),
-                service::Output::SayJournal(attempt, token, offset) => {
-                    let file = node
-                        .files
-                        .get(&attempt)
-                        .map(Journal::bytes)
-                        .unwrap_or_default();
-                    let from = usize::try_from(offset)?.min(file.len());
-                    let to = file.len().min(from + 250).min(from + PART_BYTES_MAX);
-                    let bytes = file[from..to].to_vec();
+                service::Output::SayPiece(attempt, token, file, offset) => {
+                    let journal = || node.files.get(&attempt).map(Journal::bytes);
+                    let bytes = match file {
+                        File::Journal => journal().unwrap_or_default(),
+                        File::Set(_) => SET_FILE.to_vec(),
+                    };
+                    let from = usize::try_from(offset)?.min(bytes.len());
+                    let to = bytes.len().min(from + 250).min(from + PART_BYTES_MAX);
+                    let bytes = bytes[from..to].to_vec();
                     let part = Part { offset, bytes };
-                    self.tell_center(
-                        name,
-                        Report::Journal {
+                    let report = match file {
+                        File::Journal => Report::Journal {
                             attempt,
                             token,
                             part,
                         },
-                    );
+                        File::Set(_) => Report::SetFile {
+                            attempt,
+                            token,
+                            part,
+                        },
+                    };
+                    self.tell_center(name, report);
                 }
                 service::Output::Keep(id, part) => put(node.carried.entry(id).or_default(), &part),
                 service::Output::Spawn(start) => {

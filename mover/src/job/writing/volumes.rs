@@ -34,7 +34,7 @@ impl Writing<'_> {
             ended: true,
             ..at.clone()
         };
-        note(ledger, ended.clone())?;
+        note(ledger, ended.clone(), self.progress)?;
         log::info!(
             "volume {} is full: the set goes on on another at byte {} of its archive",
             self.label.name,
@@ -46,8 +46,7 @@ impl Writing<'_> {
     /// The same where the archive had come to its end, but its index finds no
     /// room: the archive's own end goes to the next volume with it.
     pub(super) fn cut_again(&mut self, at: Checkpoint) -> Result<Checkpoint, JobError> {
-        let upto = (at.volume, at.cursor.entries);
-        let mut ledger = self.reopened(upto, |kept| kept.block <= at.block)?;
+        let mut ledger = Ledger::reopened(self.catalog, self.head.set, &self.volumes)?;
         self.end_volume(&at, &mut ledger)
     }
 
@@ -79,8 +78,7 @@ impl Writing<'_> {
             self.label.name
         );
         let upto = (part, at.cursor.entries);
-        let mut ledger =
-            self.reopened(upto, |kept| kept.volume < part || kept.block <= at.block)?;
+        let mut ledger = self.rewound(upto, |kept| kept.volume < part || kept.block <= at.block)?;
         match self.end_volume(&at, &mut ledger) {
             Err(JobError::Drive(error)) => {
                 // What counts is where the journal and the index say that it ends.
@@ -89,14 +87,14 @@ impl Writing<'_> {
                     self.label.name
                 );
                 let ended = Checkpoint { ended: true, ..at };
-                note(&mut ledger, ended.clone())?;
+                note(&mut ledger, ended.clone(), self.progress)?;
                 Ok(ended)
             }
             ended => ended,
         }
     }
 
-    fn reopened(
+    fn rewound(
         &mut self,
         upto: (u32, u64),
         keep: impl Fn(&Checkpoint) -> bool,

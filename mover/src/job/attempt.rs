@@ -1,0 +1,431 @@
+//! An attempt that a coordinator has ordered, carried out by a process of its
+//! own: it is told a [`Task`] on standard input, and tells [`Event`]s on standard
+//! output, a line of JSON each.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use longhaul_catalog::Catalog;
+use longhaul_protocol::order::{Left, Start};
+use longhaul_protocol::report::{Outcome, Point, SetDone, SetPart};
+use longhaul_protocol::run::Token;
+use longhaul_protocol::{AttemptId, ExitStatus, Name, Time};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::adopt::{self, Choice};
+use super::hook;
+use super::mounts::Mounts;
+use super::resume;
+use super::session::{self, Purpose, Session};
+use super::volume::Tail;
+use super::writing::Done;
+use super::{JobError, backup, verify};
+use crate::checkpoint::journal::Asked;
+use crate::checkpoint::recovered::{JournalError, Recovered};
+use crate::checkpoint::tracker::Intervals;
+use crate::drive::{Drive, Key};
+use crate::progress::{Progress, Reached};
+use crate::source::{self, Problem, Roots};
+use crate::transport;
+
+/// What the process is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Task {
+    /// The order.
+    pub start: Start,
+    /// The cluster: reservation keys have a hash of it.
+    pub cluster: Uuid,
+    /// How devices are opened, where that is not by their serial numbers.
+    pub devices: BTreeMap<Name, String>,
+    /// The attempt's own folder: its journal, and what the catalog is to have.
+    pub dir: PathBuf,
+    /// Memory for records, in bytes.
+    pub buffer_bytes: u64,
+    /// Time between two checkpoints, in milliseconds.
+    pub checkpoint_ms: u64,
+    /// Time between two flushes, where the drive has to be flushed for one.
+    pub flush_ms: u64,
+}
+
+/// What the process tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Event {
+    /// The medium holds all up to here, and [the journal](Task::journal) says so
+    /// durably.
+    Reached(Point),
+    /// This was the last event.
+    Ended(Outcome),
+}
+
+impl Task {
+    /// The journal that the attempt writes, once it has reached a checkpoint.
+    pub fn journal(dir: &Path) -> PathBuf {
+        dir.join("journal")
+    }
+
+    /// The journal that it goes on with.
+    pub fn carried(dir: &Path) -> PathBuf {
+        dir.join("carried.journal")
+    }
+
+    fn key(&self, token: Token) -> Key {
+        key(self.cluster, token)
+    }
+
+    fn device(&self, serial: &Name) -> String {
+        let named = self.devices.get(serial);
+        named.cloned().unwrap_or_else(|| serial.to_string())
+    }
+}
+
+/// The reservation key of an assignment.
+pub fn key(cluster: Uuid, token: Token) -> Key {
+    let hash = crc32c::crc32c(cluster.as_bytes());
+    // 16 of its bits.
+    Key::new((hash >> 16) as u16, token.0)
+}
+
+/// The identity of a set that this attempt begins: whoever finds a set on a
+/// volume can tell whether an attempt of the run has begun it.
+pub fn set_of(cluster: Uuid, attempt: &AttemptId) -> Uuid {
+    Uuid::new_v5(&cluster, attempt.to_string().as_bytes())
+}
+
+/// Carries an attempt out. What is to be told before its end goes to `tell`.
+pub fn run(
+    task: &Task,
+    progress: &Arc<Progress>,
+    tell: impl Fn(Event) + Send + Sync + 'static,
+) -> Outcome {
+    let reporter = Reporter::new(task);
+    progress.listen(move |reached| {
+        if let Some(point) = reporter.point(&reached) {
+            tell(Event::Reached(point));
+        }
+    });
+    let hooks = hook::Hooks::new(&task.start, progress);
+    let mut problems = Vec::new();
+    let result = hooks
+        .before()
+        .and_then(|()| backed_up(task, progress, &mut problems));
+    let mut outcome = outcome(task, result, &problems);
+    if let Err(why) = hooks.after(outcome.exit) {
+        if outcome.exit == ExitStatus::Done {
+            outcome.exit = ExitStatus::Incomplete;
+        }
+        outcome.error = Some(match outcome.error {
+            Some(error) => format!("{error}; {why}"),
+            None => why.to_string(),
+        });
+    }
+    outcome
+}
+
+/// A set that an attempt has done, and what is wrong with it.
+struct Backup {
+    done: Done,
+    /// Why it is not all that it should be.
+    flaw: Option<JobError>,
+}
+
+fn backed_up(
+    task: &Task,
+    progress: &Arc<Progress>,
+    problems: &mut Vec<Problem>,
+) -> Result<Backup, JobError> {
+    for left in &task.start.elsewhere {
+        fence_elsewhere(task, left)?;
+    }
+    let catalog = Catalog::open(&task.dir)?;
+    let journal = carried(task)?;
+    let mut session = Session::open(mounts(task, journal.as_deref()), Purpose::Write)?;
+    let done = write(task, &mut session, &catalog, journal, progress, problems)?;
+    let flaw = match task.start.work.verify {
+        true => verified(&mut session, &catalog, done.set, progress).err(),
+        false => None,
+    };
+    session.release();
+    Ok(Backup { done, flaw })
+}
+
+/// Takes a drive from those who are gone and may still hold it. A drive that
+/// cannot be reached at all lets nobody write either.
+fn fence_elsewhere(task: &Task, left: &Left) -> Result<(), JobError> {
+    let name = task.device(&left.drive);
+    let keys: Vec<Key> = left.by.iter().map(|token| task.key(*token)).collect();
+    let fenced = || -> Result<(), JobError> {
+        let mut drive = Drive::open(transport::open(&name)?)?;
+        let held = drive.holder()?;
+        if held.is_some_and(|holder| keys.contains(&Key(holder.key))) {
+            session::fence(&mut drive, task.key(task.start.token), &keys)?;
+            drive.release()?;
+        }
+        Ok(())
+    };
+    match fenced() {
+        Err(error) if error.exit_status() == ExitStatus::Held => Err(error),
+        Err(error) => {
+            log::warn!("drive {} was left, and is not asked: {error}", left.drive);
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+/// The journal that the attempt goes on with, if it is one. The tape knows, if
+/// slowly, what it would have said.
+fn carried(task: &Task) -> Result<Option<PathBuf>, JobError> {
+    if task.start.resume.is_none() {
+        return Ok(None);
+    }
+    let path = Task::carried(&task.dir);
+    match Recovered::look(&path) {
+        Ok(_) => Ok(Some(path)),
+        Err(error @ JournalError::Malformed { .. }) => {
+            log::warn!("{error}: it is gone on without it");
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn mounts(task: &Task, journal: Option<&Path>) -> Mounts {
+    let start = &task.start;
+    let mut mounts = Mounts::drive(&task.device(&start.drive));
+    mounts.library = start.library.as_ref().map(|serial| task.device(serial));
+    mounts.volumes = start.volumes.iter().map(|v| v.name.to_string()).collect();
+    mounts.identities = start.volumes.iter().map(|volume| volume.uuid).collect();
+    mounts.assignment = Some(task.key(start.token));
+    mounts.take_over = start
+        .preempts
+        .iter()
+        .map(|token| task.key(*token))
+        .collect();
+    mounts.state.clone_from(&task.dir);
+    // The volume on which the set broke off is brought first.
+    let last = journal.and_then(|path| Recovered::look(path).ok());
+    let last = last.and_then(|found| Some(found.volumes.last()?.uuid));
+    let found = mounts
+        .identities
+        .iter()
+        .position(|uuid| Some(*uuid) == last);
+    mounts.used = found.unwrap_or(0);
+    mounts
+}
+
+fn write(
+    task: &Task,
+    session: &mut Session,
+    catalog: &Catalog,
+    journal: Option<PathBuf>,
+    progress: &Arc<Progress>,
+    problems: &mut Vec<Problem>,
+) -> Result<Done, JobError> {
+    let work = &task.start.work;
+    let set = Some(set_of(task.cluster, &task.start.attempt));
+    let intervals = Intervals {
+        checkpoint: Duration::from_millis(task.checkpoint_ms),
+        flush: Duration::from_millis(task.flush_ms),
+    };
+    let paths: Vec<PathBuf> = work.paths.iter().map(PathBuf::from).collect();
+    if journal.is_some() || has_begun(task, session)? {
+        let options = resume::Options {
+            journal,
+            asked: Asked {
+                paths,
+                excludes: work.excludes.clone(),
+                one_file_system: work.one_file_system,
+            },
+            afresh: task.start.resume.is_some_and(|resume| resume.afresh),
+            buffer_bytes: task.buffer_bytes,
+            intervals,
+            set,
+        };
+        let resumed = resume::run(session, catalog, &options, progress, problems)?;
+        return Ok(resumed.done);
+    }
+    let options = backup::Options {
+        walk: source::Options::new(&work.excludes, work.one_file_system)
+            .map_err(JobError::Usage)?,
+        paths,
+        buffer_bytes: task.buffer_bytes,
+        intervals,
+        set,
+    };
+    let roots = Roots::find(&options.paths).map_err(|error| JobError::Usage(error.to_string()))?;
+    backup::run(session, catalog, roots, &options, progress, problems)
+}
+
+/// Whether the volume ends in a set that an earlier attempt of the run has begun,
+/// and of which no journal has come. Anybody else's is left alone.
+fn has_begun(task: &Task, session: &mut Session) -> Result<bool, JobError> {
+    let label = session.label()?;
+    let found = match session.tail(&label)? {
+        Tail::Unfinished(found) => found,
+        Tail::Ready { end, .. } if end.early_warning => {
+            return Err(JobError::Full(format!("volume {} is full", label.name)));
+        }
+        Tail::Ready { .. } => return Ok(false),
+    };
+    let attempt = &task.start.attempt;
+    let is_ours = (1..=attempt.number).any(|number| {
+        let run = attempt.run.clone();
+        found.head.set == set_of(task.cluster, &AttemptId { run, number })
+    });
+    if is_ours {
+        return Ok(true);
+    }
+    Err(JobError::Refused(format!(
+        "{}: {found} is unfinished, and not of this run; nothing was written; end it with \
+         `lh-mover close`, or go on with it",
+        session.drive().label()
+    )))
+}
+
+fn verified(
+    session: &mut Session,
+    catalog: &Catalog,
+    set: Uuid,
+    progress: &Progress,
+) -> Result<(), JobError> {
+    let chosen = adopt::choose(session, catalog, Choice::Uuid(set), progress)?;
+    let verified = verify::run(session, &chosen, progress)?;
+    match verified.problems.first() {
+        None => Ok(()),
+        Some(first) => Err(JobError::Medium(format!(
+            "{} files of set {} cannot be read back; {first}",
+            verified.problems.len(),
+            chosen.number
+        ))),
+    }
+}
+
+fn outcome(task: &Task, result: Result<Backup, JobError>, problems: &[Problem]) -> Outcome {
+    let ended = Time::from(SystemTime::now());
+    let Backup { done, flaw } = match result {
+        Ok(backup) => backup,
+        Err(error) => {
+            let mut outcome = Outcome::without_set(error.exit_status(), error.to_string(), ended);
+            outcome.needs_volume = error.is_full();
+            return outcome;
+        }
+    };
+    let set = set_done(task, &done);
+    let missing = match (&set, &done.not_in_catalog) {
+        (Ok(_), None) => None,
+        (_, Some(why)) | (Err(why), None) => Some(format!("the catalog does not know it: {why}")),
+    };
+    let unread = problems.first().map(|first| match problems.len() {
+        1 => first.to_string(),
+        count => format!("{first}, and {} others", count - 1),
+    });
+    let exit = match &flaw {
+        Some(error) => error.exit_status(),
+        None if missing.is_some() || unread.is_some() => ExitStatus::Incomplete,
+        None => ExitStatus::Done,
+    };
+    let words = flaw.map(|error| format!("the set is done, and not verified: {error}"));
+    let words: Vec<String> = words.into_iter().chain(missing).chain(unread).collect();
+    Outcome {
+        exit,
+        needs_volume: false,
+        error: (!words.is_empty()).then(|| words.join("; ")),
+        set: set.ok(),
+        ended,
+    }
+}
+
+/// What the coordinator's catalog is to know of the set.
+fn set_done(task: &Task, done: &Done) -> Result<SetDone, String> {
+    let catalog = Catalog::open(&task.dir).map_err(|error| super::chain(&error))?;
+    let record = catalog
+        .set(done.set)
+        .map_err(|error| super::chain(&error))?;
+    let record = record.ok_or("it was not entered")?;
+    let first = record.parts.first().map(|part| part.volume);
+    let volume = first.and_then(|uuid| catalog.volume(uuid).ok().flatten());
+    let file = catalog.set_path(done.set);
+    let parts = record.parts.iter().map(|part| SetPart {
+        volume: part.volume,
+        tape_file: part.tape_file,
+        first_block: part.first_block,
+        stream_offset: part.stream_offset,
+    });
+    Ok(SetDone {
+        uuid: record.uuid,
+        parts: parts.collect(),
+        record_bytes: volume.map_or(0, |volume| volume.record_bytes),
+        host: record.host,
+        started: Time(record.started_ms),
+        members: record.members,
+        bytes: record.bytes,
+        damaged: record.errors,
+        file_bytes: fs::metadata(file).map_or(0, |found| found.len()),
+    })
+}
+
+/// Makes points of checkpoints. They are all of one journal, which has a second
+/// name in the attempt's folder: it outlives the set's end there.
+struct Reporter {
+    journal: PathBuf,
+    /// The set that is begun, where an earlier one is ended before: its
+    /// checkpoints are nobody's business any more.
+    only: Option<Uuid>,
+    /// The journal's inode number.
+    of: Mutex<Option<u64>>,
+}
+
+impl Reporter {
+    fn new(task: &Task) -> Reporter {
+        let afresh = task.start.resume.is_some_and(|resume| resume.afresh);
+        Reporter {
+            journal: Task::journal(&task.dir),
+            only: afresh.then(|| set_of(task.cluster, &task.start.attempt)),
+            of: Mutex::new(None),
+        }
+    }
+
+    fn point(&self, reached: &Reached) -> Option<Point> {
+        if self.only.is_some_and(|only| only != reached.set) {
+            return None;
+        }
+        match self.is_the_one(&reached.journal) {
+            Ok(true) => {}
+            Ok(false) => {
+                log::warn!("the journal was written anew: its checkpoints stay on this node");
+                return None;
+            }
+            Err(error) => {
+                log::warn!("a checkpoint stays on this node: {error}");
+                return None;
+            }
+        }
+        Some(Point {
+            taken: Time(reached.taken_ms),
+            volume: reached.volume,
+            block: reached.block,
+            members: reached.members,
+            bytes: reached.bytes,
+            journal_bytes: reached.journal_bytes,
+        })
+    }
+
+    /// Whether this is the journal that has the second name, which it gets if
+    /// none has.
+    fn is_the_one(&self, journal: &Path) -> std::io::Result<bool> {
+        let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        let inode = fs::metadata(journal)?.ino();
+        if of.is_none() {
+            fs::hard_link(journal, &self.journal)?;
+            File::open(self.journal.parent().unwrap_or(Path::new(".")))?.sync_all()?;
+        }
+        Ok(*of.get_or_insert(inode) == inode)
+    }
+}
