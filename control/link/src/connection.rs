@@ -46,7 +46,7 @@ pub enum LinkError {
     #[error("no TLS connection: {0}")]
     Handshake(String),
     /// The connection broke.
-    #[error("the connection broke: {0}")]
+    #[error("the connection broke")]
     Io(#[from] io::Error),
     /// The peer's certificate does not say who it is.
     #[error(transparent)]

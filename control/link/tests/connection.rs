@@ -101,7 +101,7 @@ async fn nobody_but_the_coordinator_is_taken_for_it() {
     let client = bed.identity("n2", &node());
     let (_, client) = meet(&server, &client).await;
     let error = client.expect_err("refused").to_string();
-    assert!(error.contains("not valid for name"), "{error}");
+    assert!(error.contains("invalid peer certificate"), "{error}");
 }
 
 #[tokio::test]
