@@ -1,0 +1,148 @@
+//! `lh-control`: the primary coordinator, and what sets it up.
+#![forbid(unsafe_code)]
+
+use std::error::Error;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use longhaul_control::server::{self, Config};
+use longhaul_control::{chain, setup};
+use longhaul_link::{Role, authority};
+use longhaul_protocol::{ExitStatus, Name};
+
+/// Decides which backup runs where, and remembers what they have reached.
+#[derive(Parser)]
+#[command(name = "lh-control", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    /// Say more on standard error
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make what a new cluster needs: its certificate authority, certificates
+    /// of the coordinator and of an operator, and coordinator.toml
+    Init {
+        /// The coordinator's folder
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+        /// Enroll this node, too
+        #[arg(long)]
+        node: Option<Name>,
+        #[command(flatten)]
+        days: Days,
+    },
+    /// Issue a certificate of the cluster
+    Enroll {
+        /// Whose: the node, or the operator
+        #[arg(required_unless_present = "role")]
+        name: Option<Name>,
+        /// The coordinator's folder
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+        /// The folder for certificate and key
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// What it is to be
+        #[arg(long, value_name = "ROLE", default_value = "node")]
+        role: Kind,
+        #[command(flatten)]
+        days: Days,
+    },
+    /// Be the coordinator, until SIGTERM
+    Serve {
+        /// The coordinator's folder
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+    },
+}
+
+#[derive(clap::Args)]
+struct Days {
+    /// Days for which the certificates are valid
+    #[arg(long, default_value_t = authority::DAYS,
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(authority::DAYS_MAX)))]
+    days: u32,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Kind {
+    /// The backup service of a node
+    Node,
+    /// Somebody who gives commands
+    Operator,
+    /// The coordinator; it needs no name
+    Coordinator,
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            let is_wrong = error.use_stderr();
+            return if is_wrong {
+                ExitStatus::Usage
+            } else {
+                ExitStatus::Done
+            }
+            .into();
+        }
+    };
+    let level = match cli.verbose {
+        0 => log::LevelFilter::Info,
+        _ => log::LevelFilter::Debug,
+    };
+    env_logger::Builder::new()
+        .filter_level(level)
+        .parse_default_env()
+        .init();
+    match run(cli.command) {
+        Ok(()) => ExitStatus::Done.into(),
+        Err((status, error)) => {
+            let _ = writeln!(std::io::stderr(), "lh-control: {}", chain(&*error));
+            status.into()
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), (ExitStatus, Box<dyn Error>)> {
+    match command {
+        Command::Init { dir, node, days } => {
+            let cluster = setup::init(&dir, node.as_ref(), days.days)
+                .map_err(|error| (ExitStatus::Refused, error.into()))?;
+            let _ = writeln!(
+                std::io::stdout(),
+                "cluster {cluster} is in {}",
+                dir.display()
+            );
+            Ok(())
+        }
+        Command::Enroll {
+            name,
+            dir,
+            out,
+            role,
+            days,
+        } => {
+            let role = match (role, name) {
+                (Kind::Node, Some(name)) => Role::Node(name),
+                (Kind::Operator, Some(name)) => Role::Operator(name),
+                (Kind::Coordinator, _) => Role::Coordinator,
+                (_, None) => return Err((ExitStatus::Usage, "whose certificate? Name it".into())),
+            };
+            setup::enroll(&dir, &role, days.days, &out)
+                .map_err(|error| (ExitStatus::Refused, error.into()))
+        }
+        Command::Serve { dir } => {
+            let config = Config::load(&dir).map_err(|error| (ExitStatus::Usage, error.into()))?;
+            server::serve(config).map_err(|error| (ExitStatus::Unfinished, error.into()))
+        }
+    }
+}

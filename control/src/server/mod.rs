@@ -1,0 +1,222 @@
+//! What is around the coordinator's decisions: connections, the thread that
+//! decides and makes durable, and people who are told.
+//!
+//! One thread decides ([`mind`](self)); another serves all connections. What
+//! comes on a connection waits at a desk, up to so much; what is to be said waits
+//! in the connection's outbox. Nothing else is shared.
+//!
+//! | file | noun |
+//! | --- | --- |
+//! | `config` | what the coordinator is told |
+//! | `listener` | who comes |
+//! | `service` | what is spoken with a service |
+//! | `operator` | what is spoken with an operator |
+//! | `desk` | what waits to be decided |
+//! | `mind` | the thread that decides |
+//! | `store` | where that is made durable |
+//! | `carry` | a journal on its way to a service |
+//! | `notify` | people who are told |
+
+mod carry;
+pub mod config;
+mod desk;
+mod listener;
+mod mind;
+mod notify;
+mod operator;
+mod service;
+pub mod store;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use longhaul_link::{Identity, IdentityError, Role};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Handle};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{oneshot, watch};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+pub use config::{Config, ConfigError};
+pub use desk::{Desk, Ends};
+use listener::Listener;
+use mind::Mind;
+use notify::Notices;
+use store::{Failure, Scratch, Store};
+
+use crate::core::Settings;
+use crate::core::state::State;
+use desk::Said;
+
+/// Between two looks at the clock.
+const TICK: Duration = Duration::from_secs(1);
+/// A service that says nothing for so many of its intervals has lost its
+/// connection, if the decisions have not closed it before (after three).
+const SILENT_INTERVALS: u64 = 4;
+/// So long people may still be told something when the coordinator ends.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+/// A certificate that ends so soon is warned of, in milliseconds.
+const EXPIRES_SOON_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+
+/// Why the coordinator does not run, or runs no more.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Its certificate.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The certificate is not a coordinator's.
+    #[error("{0} holds the certificate of {1}, and the coordinator needs its own")]
+    NotCoordinator(PathBuf, Role),
+    /// Nothing can be heard at its address.
+    #[error("cannot listen at {0}; does another coordinator run here?")]
+    Listen(SocketAddr, #[source] io::Error),
+    /// The operating system.
+    #[error("the coordinator cannot run")]
+    Io(#[from] io::Error),
+    /// What was decided cannot be made durable. Whatever was not acknowledged is
+    /// said again to the next coordinator.
+    #[error("nothing can be made durable")]
+    Store(#[source] Failure),
+}
+
+/// Runs a coordinator until SIGTERM or SIGINT.
+///
+/// # Errors
+/// [`ServeError`].
+pub fn serve(config: Config) -> Result<(), ServeError> {
+    raise_open_files();
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut term = signal(SignalKind::terminate())?;
+        let mut int = signal(SignalKind::interrupt())?;
+        let socket = TcpListener::bind(config.listen)
+            .await
+            .map_err(|error| ServeError::Listen(config.listen, error))?;
+        let (store, state) =
+            Scratch::open(&config.dir).map_err(|error| ServeError::Store(error.into()))?;
+        let ends = async {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = int.recv() => {}
+            }
+        };
+        run(config, socket, store, state, ends).await
+    })
+}
+
+/// Runs a coordinator on this socket, with this store and its rows, until
+/// `ends`. Then nobody is let in any more, what was said is decided and made
+/// durable, and connections are closed. Nobody waits for what services do.
+///
+/// # Errors
+/// [`ServeError`].
+pub async fn run<S: Store>(
+    config: Config,
+    socket: TcpListener,
+    store: S,
+    state: State,
+    ends: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let identity = identity(&config)?;
+    let alive_ms = config.alive_s.saturating_mul(1000);
+    let settings = Settings {
+        cluster: identity.cluster(),
+        alive_ms,
+        retry_ms: config.retry_s.saturating_mul(1000),
+    };
+    let notices = Arc::new(Notices::default());
+    let mind = Mind::start(settings, state, store, Handle::current(), notices.clone())
+        .map_err(ServeError::Store)?;
+    let (desk, said) = Desk::new();
+    let desk = Arc::new(desk);
+    let (sender, mut decided) = oneshot::channel();
+    let thread = thread::Builder::new().name("lh-mind".into());
+    let thread = thread.spawn(move || drop(sender.send(mind.run(said))))?;
+    let teller = tokio::spawn({
+        let notices = notices.clone();
+        async move { notices.tell(config.notify).await }
+    });
+    let (end, has_ended) = watch::channel(false);
+    let ticker = tokio::spawn(tick(desk.clone(), has_ended.clone()));
+    if let Ok(address) = socket.local_addr() {
+        log::info!("cluster {}: listening at {address}", identity.cluster());
+    }
+    let listener = Listener {
+        socket,
+        identity,
+        desk,
+        patience: Duration::from_millis(alive_ms.saturating_mul(SILENT_INTERVALS)),
+    };
+    let listener = tokio::spawn(listener.run(has_ended));
+    let broke = tokio::select! {
+        () = ends => None,
+        broke = &mut decided => Some(broke),
+    };
+    log::info!("the coordinator ends");
+    // Whoever brings something to the desk lets go of it; then the thread is
+    // done with what lies there.
+    let _ = end.send(true);
+    let _ = tokio::join!(listener, ticker);
+    let result = match broke {
+        Some(broke) => broke,
+        None => decided.await,
+    };
+    let _ = timeout(LAST_WORDS, notices.all_told()).await;
+    teller.abort();
+    let is_whole = thread.join().is_ok();
+    match result {
+        Ok(result) if is_whole => result.map_err(ServeError::Store),
+        _ => Err(ServeError::Store(
+            "the thread that decides broke off".into(),
+        )),
+    }
+}
+
+/// The coordinator's certificate.
+fn identity(config: &Config) -> Result<Identity, ServeError> {
+    let identity = Identity::load(&config.tls)?;
+    if *identity.role() != Role::Coordinator {
+        let role = identity.role().clone();
+        return Err(ServeError::NotCoordinator(config.tls.clone(), role));
+    }
+    let rest_ms = identity.expires().since(mind::now());
+    if rest_ms < EXPIRES_SOON_MS {
+        let days = rest_ms / (24 * 60 * 60 * 1000);
+        log::warn!(
+            "the coordinator's certificate in {} expires in {days} days",
+            config.tls.display()
+        );
+    }
+    Ok(identity)
+}
+
+async fn tick(desk: Arc<Desk>, mut ends: watch::Receiver<bool>) {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = ends.wait_for(|ends| *ends) => return,
+        }
+        if desk.bring(Said::Tick).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// A connection is an open file, and more than the usual 1024 may come.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        log::warn!("the limit of open files stays as it is: {error}");
+    }
+}

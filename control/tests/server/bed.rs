@@ -1,0 +1,379 @@
+//! A coordinator in a thread of its own, and services that talk to it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, Once};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use longhaul_control::core::state::{Attempt, Change, Node, Run, RunState, State};
+use longhaul_control::server::store::{Failure, ReadJournal, Store};
+use longhaul_control::server::{Config, run};
+use longhaul_control::setup;
+use longhaul_link::connection::LinkReader;
+use longhaul_link::{Connection, Identity, Outbox, Role};
+use longhaul_protocol::job::{DriveChoice, Job, Place, Restart, Work};
+use longhaul_protocol::order::What;
+use longhaul_protocol::report::{Part, Point};
+use longhaul_protocol::run::{Epoch, Token};
+use longhaul_protocol::{AttemptId, Hello, Name, Order, Report, RunId, Time, VERSION};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+/// Nobody has to wait so long for anything.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub fn name(text: &str) -> Name {
+    text.parse().expect("a name")
+}
+
+/// What a store was told, in order.
+#[derive(Debug, Default)]
+pub struct Disk {
+    pub state: State,
+    pub journals: std::collections::BTreeMap<AttemptId, Vec<u8>>,
+    pub commits: usize,
+    /// How long each takes.
+    pub pause: Duration,
+    /// It is broken.
+    pub is_broken: bool,
+}
+
+/// A store in memory, which a test looks into.
+#[derive(Debug, Clone, Default)]
+pub struct Memory(pub Arc<Mutex<Disk>>);
+
+impl Store for Memory {
+    fn keep(&mut self, attempt: &AttemptId, part: &Part) -> Result<(), Failure> {
+        let mut disk = self.0.lock().expect("a disk");
+        let file = disk.journals.entry(attempt.clone()).or_default();
+        file.truncate(usize::try_from(part.offset)?);
+        file.extend_from_slice(&part.bytes);
+        Ok(())
+    }
+
+    fn commit(&mut self, _now: Time, changes: &[Change]) -> Result<(), Failure> {
+        let pause = self.0.lock().expect("a disk").pause;
+        std::thread::sleep(pause);
+        let mut disk = self.0.lock().expect("a disk");
+        if disk.is_broken {
+            return Err("the disk is full".into());
+        }
+        for change in changes {
+            disk.state.apply(change.clone());
+        }
+        disk.commits += 1;
+        Ok(())
+    }
+
+    fn reader(&self) -> ReadJournal {
+        let disk = self.0.clone();
+        Arc::new(move |attempt, offset, max| {
+            let disk = disk.lock().expect("a disk");
+            let file = disk.journals.get(attempt).ok_or("no journal")?;
+            let rest = file.get(usize::try_from(offset)?..).unwrap_or_default();
+            Ok(rest[..rest.len().min(max)].to_vec())
+        })
+    }
+}
+
+/// A coordinator, and the folder of its cluster.
+pub struct Bed {
+    pub dir: TempDir,
+    pub cluster: Uuid,
+    pub address: SocketAddr,
+    pub disk: Arc<Mutex<Disk>>,
+    ends: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<Result<(), String>>>,
+}
+
+impl Bed {
+    /// One that knows these nodes, each with an attempt under way.
+    pub fn new(nodes: &[&str]) -> Bed {
+        Bed::with(nodes, |_| {})
+    }
+
+    pub fn with(nodes: &[&str], prepare: impl FnOnce(&mut Disk)) -> Bed {
+        hear_the_log();
+        let dir = tempfile::tempdir().expect("a folder");
+        let cluster = setup::init(dir.path(), None, 30).expect("a cluster");
+        let memory = Memory::default();
+        let disk = memory.0.clone();
+        let state = {
+            let mut disk = disk.lock().expect("a disk");
+            for node in nodes {
+                add(&mut disk.state, node);
+            }
+            prepare(&mut disk);
+            disk.state.clone()
+        };
+        let config = Config::load(dir.path()).expect("a configuration");
+        let (ends, ended) = oneshot::channel();
+        let (bound, address) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(async {
+                let socket = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+                bound
+                    .send(socket.local_addr().expect("an address"))
+                    .expect("told");
+                let ends = async { drop(ended.await) };
+                let ran = run(config, socket, memory, state, ends).await;
+                ran.map_err(|error| longhaul_control::chain(&error))
+            })
+        });
+        Bed {
+            cluster,
+            address: address.recv().expect("an address"),
+            disk,
+            ends: Some(ends),
+            thread: Some(thread),
+            dir,
+        }
+    }
+
+    /// Has the coordinator end, if it has not, and gives how.
+    pub fn end(&mut self) -> Result<(), String> {
+        drop(self.ends.take());
+        let thread = self.thread.take().expect("it ran");
+        thread.join().expect("no panic")
+    }
+
+    /// How it ended by itself.
+    pub fn wait(&mut self) -> Result<(), String> {
+        let thread = self.thread.take().expect("it ran");
+        thread.join().expect("no panic")
+    }
+
+    pub fn folder(&self, role: &Role) -> PathBuf {
+        let out = self.dir.path().join(format!("{role}").replace(' ', "-"));
+        if !out.exists() {
+            setup::enroll(self.dir.path(), role, 30, &out).expect("enrolled");
+        }
+        out
+    }
+
+    pub fn identity(&self, role: &Role) -> Identity {
+        Identity::load(&self.folder(role)).expect("an identity")
+    }
+
+    pub fn node(&self, node: &str) -> Identity {
+        self.identity(&Role::Node(name(node)))
+    }
+
+    pub async fn connect(&self, identity: &Identity) -> Connection {
+        let connected = Connection::connect(identity, &self.address.to_string()).await;
+        connected.expect("connected")
+    }
+
+    pub fn hello(&self, node: &str) -> Hello {
+        Hello {
+            version: VERSION,
+            cluster: self.cluster,
+            node: name(node),
+            boot: Uuid::from_u128(1),
+            epoch: Epoch(0),
+            now: Time(0),
+        }
+    }
+
+    /// A service that was welcome.
+    pub async fn service(&self, node: &str) -> Service {
+        let mut service = Service::new(self.connect(&self.node(node)).await, node);
+        service.say(Report::Hello(self.hello(node)));
+        let welcome = service.hear().await;
+        assert!(matches!(welcome, What::Welcome { .. }), "{welcome:?}");
+        service
+    }
+}
+
+impl Drop for Bed {
+    fn drop(&mut self) {
+        if self.thread.is_some() {
+            let _ = self.end();
+        }
+    }
+}
+
+/// A service on its node.
+pub struct Service {
+    pub node: String,
+    pub reader: LinkReader,
+    pub outbox: Outbox<Report>,
+    journal_bytes: u64,
+}
+
+impl Service {
+    pub fn new(connection: Connection, node: &str) -> Service {
+        let (reader, writer, outbox) = connection.split();
+        tokio::spawn(writer.run());
+        Service {
+            node: node.to_owned(),
+            reader,
+            outbox,
+            journal_bytes: 0,
+        }
+    }
+
+    pub fn say(&self, report: Report) {
+        self.outbox.say(report).expect("said");
+    }
+
+    /// What it is told; none when the connection is over.
+    pub async fn hear_if(&mut self) -> Option<What> {
+        let heard = self.reader.message::<Order>(PATIENCE).await;
+        heard.ok().flatten().map(|order| order.what)
+    }
+
+    pub async fn hear(&mut self) -> What {
+        self.hear_if().await.expect("an order")
+    }
+
+    /// Writes so many bytes of its journal, and a checkpoint; gives how many
+    /// bytes of it are known to be durable then.
+    pub async fn checkpoint(&mut self, bytes: usize) -> u64 {
+        let (attempt, token) = (attempt_of(&self.node), Token(1));
+        let offset = self.journal_bytes;
+        self.journal_bytes += bytes as u64;
+        let part = Part {
+            offset,
+            bytes: vec![7; bytes],
+        };
+        self.say(Report::Journal {
+            attempt: attempt.clone(),
+            token,
+            part,
+        });
+        let point = point(self.journal_bytes);
+        self.say(Report::Checkpoint {
+            attempt,
+            token,
+            point,
+        });
+        let mut kept = 0;
+        for _ in 0..2 {
+            match self.hear().await {
+                What::Kept { journal_bytes, .. } => kept = journal_bytes,
+                other => panic!("{other:?}"),
+            }
+        }
+        kept
+    }
+}
+
+pub fn point(journal_bytes: u64) -> Point {
+    Point {
+        taken: Time(0),
+        volume: Uuid::from_u128(2),
+        block: journal_bytes,
+        members: journal_bytes,
+        bytes: journal_bytes,
+        journal_bytes,
+    }
+}
+
+/// The attempt that is under way on a node.
+pub fn attempt_of(node: &str) -> AttemptId {
+    AttemptId {
+        run: RunId {
+            job: name(node),
+            due: Time(0),
+        },
+        number: 1,
+    }
+}
+
+/// A node, with a run that is under way on it.
+fn add(state: &mut State, node: &str) {
+    let id = attempt_of(node);
+    let job = Job {
+        name: name(node),
+        work: Work {
+            paths: vec!["/srv".into()],
+            excludes: Vec::new(),
+            one_file_system: false,
+            level: Default::default(),
+            before: None,
+            after: None,
+            verify: false,
+        },
+        place: Place::Node(name(node)),
+        drive: DriveChoice::Serial(name(&format!("drive-{node}"))),
+        volumes: name("daily"),
+        restart: Restart::Checkpoint,
+        retries: 3,
+        window: None,
+    };
+    let run = Run {
+        job,
+        state: RunState::Active,
+        attempts: 1,
+        failures: 0,
+        not_before: Time(0),
+    };
+    let attempt = Attempt {
+        node: name(node),
+        drive: name(&format!("drive-{node}")),
+        token: Token(1),
+        preempts: Vec::new(),
+        volumes: Vec::new(),
+        resumes: None,
+        ordered: Time(0),
+        journal_bytes: 0,
+        point: None,
+        ended: None,
+    };
+    state.nodes.insert(name(node), Node::default());
+    state.runs.insert(id.run.clone(), run);
+    state.attempts.insert(id, attempt);
+}
+
+/// All lines of the log, of all tests.
+static LOG: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+struct Log;
+
+impl log::Log for Log {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.target().starts_with("longhaul")
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            let line = format!("{} {}", record.level(), record.args());
+            LOG.lock().expect("a log").push(line);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+fn hear_the_log() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        log::set_logger(&Log).expect("no other");
+        log::set_max_level(log::LevelFilter::Info);
+    });
+}
+
+/// The lines of the log that name this address, once there is one that warns.
+pub async fn warned(address: SocketAddr) -> Vec<String> {
+    let word = format!(" {address}: ");
+    for _ in 0..1000 {
+        let lines: Vec<String> = {
+            let log = LOG.lock().expect("a log");
+            log.iter()
+                .filter(|line| line.contains(&word))
+                .cloned()
+                .collect()
+        };
+        if lines.iter().any(|line| line.starts_with("WARN")) {
+            return lines;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("nothing is said of {address}");
+}

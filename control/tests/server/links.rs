@@ -1,0 +1,154 @@
+//! Connections that come and go.
+
+use std::time::Duration;
+
+use longhaul_link::Role;
+use longhaul_protocol::order::What;
+use longhaul_protocol::report::AttemptSeen;
+use longhaul_protocol::run::Token;
+use longhaul_protocol::{Report, Time};
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+use tokio::time::{sleep, timeout};
+
+use crate::bed::{Bed, PATIENCE, attempt_of, name, point, warned};
+
+#[tokio::test]
+async fn the_newest_connection_of_a_node_is_the_one_that_counts() {
+    let bed = Bed::new(&["db1"]);
+    let mut old = bed.service("db1").await;
+    let mut new = bed.service("db1").await;
+    // The old one is closed, and that it is gone does not hurt the new one.
+    assert_eq!(old.hear_if().await, None);
+    drop(old);
+    sleep(Duration::from_millis(100)).await;
+    assert_eq!(new.checkpoint(10).await, 10);
+}
+
+#[tokio::test]
+async fn a_service_that_says_nothing_is_disconnected_and_comes_back() {
+    let bed = Bed::new(&["db1"]);
+    let connection = bed.connect(&bed.node("db1")).await;
+    let mut stream = connection.into_stream();
+    let address = stream.get_ref().0.local_addr().expect("an address");
+    let hello = Report::Hello(bed.hello("db1"));
+    let bytes = longhaul_protocol::frame::encode(&hello).expect("a message");
+    stream.write_all(&bytes).await.expect("said");
+    let lines = warned(address).await;
+    assert!(
+        lines.iter().any(|l| l.contains("says nothing")),
+        "{lines:?}"
+    );
+    assert_eq!(bed.service("db1").await.checkpoint(10).await, 10);
+}
+
+#[tokio::test]
+async fn a_service_that_never_reads_is_disconnected_and_disturbs_nobody() {
+    let bed = Bed::new(&["good", "db1"]);
+    let mut good = bed.service("good").await;
+    let connection = bed.connect(&bed.node("db1")).await;
+    let (_reader, writer, outbox) = connection.split::<Report>();
+    tokio::spawn(writer.run());
+    outbox.say(Report::Hello(bed.hello("db1"))).expect("said");
+    // Each is answered with an order to stop, and with what is to be begun.
+    let attempts: Vec<AttemptSeen> = (1..1000)
+        .map(|number| {
+            let mut attempt = attempt_of("db1");
+            attempt.number = number;
+            AttemptSeen {
+                attempt,
+                token: Token(9),
+                drive: name("LH01"),
+                journal_bytes: 0,
+                point: None,
+                outcome: None,
+            }
+        })
+        .collect();
+    let floods = async {
+        while outbox
+            .say(Report::Attempts {
+                attempts: attempts.clone(),
+            })
+            .is_ok()
+        {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let works = async {
+        loop {
+            let kept = timeout(Duration::from_secs(4), good.checkpoint(100)).await;
+            kept.expect("a service is answered at once");
+        }
+    };
+    tokio::select! {
+        never = works => never,
+        over = timeout(PATIENCE * 3, floods) => over.expect("it is disconnected"),
+    }
+}
+
+#[tokio::test]
+async fn a_journal_follows_the_order_to_go_on_with_it() {
+    let journal: Vec<u8> = (0..3_000_000u32).map(|n| (n % 251) as u8).collect();
+    let bed = Bed::with(&["db1"], |disk| {
+        // Its first attempt has come so far, and the second one goes on.
+        let (first, mut second) = (attempt_of("db1"), attempt_of("db1"));
+        second.number = 2;
+        let mut row = disk.state.attempts[&first].clone();
+        row.resumes = Some(1);
+        disk.state.attempts.insert(second, row);
+        let of = disk.state.attempts.get_mut(&first).expect("a row");
+        of.journal_bytes = journal.len() as u64;
+        of.point = Some(point(journal.len() as u64));
+        of.node = name("dead");
+        disk.state.runs.get_mut(&first.run).expect("a row").attempts = 2;
+        disk.journals.insert(first, journal.clone());
+    });
+    let mut service = bed.service("db1").await;
+    service.say(Report::Attempts {
+        attempts: Vec::new(),
+    });
+    // Said again while it is on its way.
+    service.say(Report::Attempts {
+        attempts: Vec::new(),
+    });
+    let mut carried = Vec::new();
+    let mut starts = 0;
+    while carried.len() < journal.len() {
+        match service.hear().await {
+            What::Start(start) => {
+                assert_eq!(start.resume.expect("it goes on").journal_bytes, 3_000_000);
+                starts += 1;
+            }
+            What::Journal { part, .. } => {
+                assert!(starts > 0, "a journal before its order");
+                assert_eq!(part.offset, carried.len() as u64);
+                carried.extend(part.bytes);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(carried == journal);
+    assert_eq!(starts, 2);
+}
+
+#[tokio::test]
+async fn an_operator_is_answered_once_it_is_durable() {
+    let bed = Bed::new(&[]);
+    let role = Role::Operator(name("ann"));
+    let (mut reader, writer, asks) = bed.connect(&bed.identity(&role)).await.split::<Value>();
+    tokio::spawn(writer.run());
+    for (node, answer) in [("db1", "done"), ("db1", "failed")] {
+        let ask = json!({ "ask": "command", "command": "add-node", "node": node });
+        asks.say(ask).expect("said");
+        let heard: Option<Value> = reader.message(PATIENCE).await.expect("an answer");
+        assert_eq!(heard.expect("an answer")["answer"], answer);
+        let disk = bed.disk.lock().expect("a disk");
+        assert!(disk.state.nodes.contains_key(&name("db1")));
+    }
+    let service = bed.service("db1").await;
+    service.say(Report::Alive { now: Time(0) });
+    asks.say(json!({ "ask": "nonsense" })).expect("said");
+    let heard: Option<Value> = reader.message(PATIENCE).await.expect("an answer");
+    assert_eq!(heard.expect("an answer")["answer"], "failed");
+}
