@@ -21,6 +21,7 @@
 //!   scan. Jobs tie the others together.
 //! - [`service`] is the mind of the backup service: what it does about what the
 //!   coordinator orders.
+//! - [`serve`] is that service: its connection, its disk, its processes.
 //! - [`cli`] is the command line over the jobs.
 //!
 //! No lower layer knows a higher one, and none uses an async runtime: threads,
@@ -35,6 +36,7 @@ pub mod job;
 pub mod pipeline;
 pub mod progress;
 pub mod restore;
+pub mod serve;
 pub mod service;
 pub mod shown;
 pub mod source;

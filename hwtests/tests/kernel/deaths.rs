@@ -182,6 +182,10 @@ impl Hosts<'_> {
             false => "/tmp/catalog",
         };
         let done = self.go_on(catalog, with_journal)?;
+        ensure!(
+            done.is_some() || safe.is_none(),
+            "{safe:?} bytes were said to be safe, and there was nothing to go on with"
+        );
         if let Some(done) = &done {
             let resumed = &done["resumed"];
             ensure!(

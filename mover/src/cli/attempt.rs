@@ -8,6 +8,7 @@ use clap::Args;
 use crate::job::attempt::{self, Event, Task};
 use crate::job::{ExitStatus, JobError};
 use crate::progress::Progress;
+use crate::serve::store;
 
 /// Longest task, in bytes: as long as a message of the coordinator's.
 const TASK_BYTES_MAX: u64 = 2 << 20;
@@ -32,6 +33,9 @@ impl Attempt {
             .map_err(|error| JobError::local("reading the task", error))?;
         let task: Task = serde_json::from_str(&line)
             .map_err(|error| JobError::Usage(format!("no task: {error}")))?;
+        // A service that is started again waits until nobody has it.
+        let _lock = store::lock_attempt(&task.dir)
+            .map_err(|error| JobError::local(task.dir.display().to_string(), error))?;
         end_with_parent();
         let outcome = attempt::run(&task, progress, say);
         let exit = outcome.exit;

@@ -28,6 +28,7 @@ mod output;
 mod restore;
 mod resume;
 mod scan;
+mod serve;
 mod status;
 mod verify;
 
@@ -86,6 +87,7 @@ enum Command {
     Status(status::Status),
     Drives(drives::Drives),
     Scan(scan::Scan),
+    Serve(serve::Serve),
     #[command(hide = true)]
     Attempt(attempt::Attempt),
 }
@@ -106,7 +108,7 @@ impl Command {
             Command::Status(command) => command.json.json,
             Command::Drives(command) => command.json.json,
             Command::Scan(command) => command.json.json,
-            Command::Attempt(_) => false,
+            Command::Serve(_) | Command::Attempt(_) => false,
         }
     }
 }
@@ -270,6 +272,7 @@ pub fn main() -> ExitCode {
         }
     };
     let level = match cli.verbose {
+        0 if matches!(cli.command, Command::Serve(_)) => log::LevelFilter::Info,
         0 => log::LevelFilter::Warn,
         1 => log::LevelFilter::Info,
         _ => log::LevelFilter::Debug,
@@ -278,6 +281,9 @@ pub fn main() -> ExitCode {
         .filter_level(level)
         .parse_default_env()
         .init();
+    if let Command::Serve(serve) = cli.command {
+        return serve.run().into();
+    }
     raise_open_files();
     let progress = Arc::new(Progress::default());
     if let Err(error) = stop_on_signals(&progress) {
@@ -314,6 +320,7 @@ fn run(command: Command, progress: &Arc<Progress>) -> Result<ExitStatus, JobErro
         Command::Drives(command) => command.run(),
         Command::Scan(command) => command.run(progress),
         Command::Attempt(command) => command.run(progress),
+        Command::Serve(command) => Ok(command.run()),
     }
 }
 

@@ -107,12 +107,7 @@ pub fn run(
     if asked.paths.is_empty() {
         let of = match &tail {
             Tail::Unfinished(set) => set.to_string(),
-            Tail::Ready { .. } => {
-                return Err(JobError::Usage(format!(
-                    "volume {} ends in no unfinished set; there is nothing to resume",
-                    label.name
-                )));
-            }
+            Tail::Ready { .. } => return Err(nothing(&label)),
         };
         return Err(JobError::Usage(format!(
             "{}: no journal of {of} is here, so nobody knows what it is of; nothing was \
@@ -131,13 +126,17 @@ pub fn run(
         (recovered, tail) if options.afresh => job.afresh(recovered, tail, asked, problems),
         (Some(recovered), tail) => job.journalled(recovered, label, tail, problems),
         (None, Tail::Unfinished(set)) => job.reread(label, set, asked, problems),
-        (None, Tail::Ready { .. }) => Err(JobError::Usage(format!(
-            "volume {} ends in no unfinished set; there is nothing to resume",
-            label.name
-        ))),
+        (None, Tail::Ready { .. }) => Err(nothing(&label)),
     }?;
     resumed.done.elapsed = begun.elapsed();
     Ok(resumed)
+}
+
+fn nothing(label: &Label) -> JobError {
+    JobError::Usage(format!(
+        "volume {} ends in no unfinished set; there is nothing to resume",
+        label.name
+    ))
 }
 
 /// Ends the set of this journal behind its last checkpoint, as if its source
@@ -265,9 +264,17 @@ impl Job<'_> {
         };
         if let Tail::Ready { end, .. } = &tail
             && end.block > last.block
-            && let Some(set) = self.finished(recovered.head.set, last.block, &label)?
         {
-            return self.only_catalog(recovered, &label, &set);
+            if let Some(set) = self.finished(recovered.head.set, last.block, &label)? {
+                return self.only_catalog(recovered, &label, &set);
+            }
+            if recovered.checkpoints.is_empty() && self.options.journal.is_none() {
+                // Its mover died before anything was written, and somebody else
+                // has used the volume since.
+                log::warn!("{} is of nothing", recovered.path().display());
+                give_up(recovered);
+                return Err(nothing(&label));
+            }
         }
         let here = here(&recovered, &last, &label, tail)?;
         match self.from(&recovered, &last, &label, &here)? {

@@ -113,7 +113,9 @@ impl Config {
         let config: Config = toml::from_str(text).map_err(|error| error.to_string())?;
         let seconds = |name: &str, least: f64, found: f64| match found {
             found if (least..=SECONDS_MAX).contains(&found) => Ok(()),
-            _ => Err(format!("{name} is a number of seconds, {least} to {SECONDS_MAX}")),
+            _ => Err(format!(
+                "{name} is a number of seconds, {least} to {SECONDS_MAX}"
+            )),
         };
         seconds("look_s", 1.0, config.look_s)?;
         seconds("checkpoint_s", 0.01, config.checkpoint_s)?;
@@ -123,7 +125,9 @@ impl Config {
             return Err(format!("buffer_mib is {least} to {most}"));
         }
         if config.drives.len().max(config.changers.len()) > DEVICES_MAX {
-            return Err(format!("at most {DEVICES_MAX} drives, and as many changers"));
+            return Err(format!(
+                "at most {DEVICES_MAX} drives, and as many changers"
+            ));
         }
         Ok(config)
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread;
 use std::time::SystemTime;
@@ -123,7 +124,10 @@ fn listen(mut child: Child, stdout: impl Read, id: &AttemptId, to: &Sender<Happe
     let mut told = None;
     loop {
         let mut line = Vec::new();
-        match (&mut from).take(LINE_BYTES_MAX).read_until(b'\n', &mut line) {
+        match (&mut from)
+            .take(LINE_BYTES_MAX)
+            .read_until(b'\n', &mut line)
+        {
             Ok(1..) => {}
             Ok(0) => break,
             Err(error) => {

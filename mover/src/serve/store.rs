@@ -64,7 +64,9 @@ impl Store {
         let path = dir.join(LOCK);
         let lock = lock(&path)
             .map_err(ServeError::state(&path))?
-            .ok_or_else(|| ServeError::Busy(format!("{}: another service has it", path.display())))?;
+            .ok_or_else(|| {
+                ServeError::Busy(format!("{}: another service has it", path.display()))
+            })?;
         let seen = read(&dir.join("seen.json"))?;
         let mut kept = Kept {
             seen: seen.unwrap_or_default(),
@@ -126,7 +128,11 @@ impl Store {
         let path = Task::carried(&self.folder(id));
         let put = || {
             let mut options = OpenOptions::new();
-            let file = options.create(true).truncate(false).write(true).open(&path)?;
+            let file = options
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(&path)?;
             file.write_all_at(&part.bytes, part.offset)
         };
         put().map_err(ServeError::state(&path))
@@ -151,7 +157,10 @@ impl Store {
             Ok(bytes) if bytes.is_empty() => None,
             Ok(bytes) => Some(Part { offset, bytes }),
             Err(error) => {
-                log::error!("{}: {error}; the coordinator does not get it", path.display());
+                log::error!(
+                    "{}: {error}; the coordinator does not get it",
+                    path.display()
+                );
                 None
             }
         }
@@ -168,7 +177,11 @@ pub fn lock_attempt(folder: &Path) -> io::Result<File> {
 
 fn lock(path: &Path) -> io::Result<Option<File>> {
     let mut options = OpenOptions::new();
-    let file = options.create(true).truncate(false).write(true).open(path)?;
+    let file = options
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(fs::TryLockError::WouldBlock) => Ok(None),

@@ -125,6 +125,44 @@ fn r24_a_set_that_only_the_catalog_does_not_know_is_entered() {
         .says("nothing to resume");
 }
 
+/// A mover died before anything of its set was on the tape, and another one has
+/// written there since, without its journal: that says nothing to anybody.
+#[test]
+fn a_journal_of_nothing_is_no_reason_to_refuse() {
+    let rig = Rig::new();
+    let tree = tree(&rig);
+    rig.mover("label", &["--drive", DRIVE, "--name", "TEST01"])
+        .ended(0);
+    let (tape, before) = (rig.path("tape.vtape"), rig.path("before.vtape"));
+    fs::copy(&tape, &before).expect("copied");
+    let seldom = ["--checkpoint-interval", "1000"];
+    let args = ["--drive", SLOW, seldom[0], seldom[1], text(&tree)];
+    let mut child = rig.start("backup", &args);
+    let journals = rig.path("catalog/journals");
+    let journal = || {
+        let found = fs::read_dir(&journals).into_iter().flatten().flatten();
+        let mut paths = found.map(|entry| entry.path());
+        paths.find(|path| path.extension().is_some_and(|kind| kind == "journal"))
+    };
+    let begun = Instant::now();
+    while journal().is_none() && begun.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGKILL).expect("sent");
+    child.wait().expect("ended");
+    let (journal, aside) = (journal().expect("a journal"), rig.path("aside"));
+    fs::rename(&journal, &aside).expect("moved");
+    fs::rename(&before, &tape).expect("moved");
+    rig.mover("backup", &["--drive", DRIVE, text(&tree)])
+        .ended(0);
+    fs::rename(&aside, &journal).expect("moved");
+    rig.mover("resume", &["--drive", DRIVE])
+        .ended(2)
+        .says("nothing to resume");
+    assert!(!journal.exists());
+    restores(&rig, &tree);
+}
+
 #[test]
 fn r24_an_interrupted_backup_goes_on_where_it_was() {
     let rig = Rig::new();

@@ -1,0 +1,144 @@
+//! The connection to the coordinator, which is made again whenever it is gone.
+
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::Sender;
+use longhaul_link::connection::Connection;
+use longhaul_link::{Identity, Outbox};
+use longhaul_protocol::{Order, Report};
+use tokio::sync::mpsc;
+
+use super::{Happened, ServeError};
+
+/// The first pause between two tries, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
+/// A coordinator that has nothing to say for so long is asked anew, by another
+/// connection, whether it is there.
+const SILENCE: Duration = Duration::from_secs(3600);
+
+/// A thread that keeps a connection up.
+#[derive(Debug)]
+pub struct Link {
+    /// Numbers of connections that are to be closed.
+    to: mpsc::UnboundedSender<u64>,
+}
+
+impl Link {
+    /// Starts it; what comes goes to `happened`.
+    ///
+    /// # Errors
+    /// If there is no thread for it.
+    pub fn start(
+        identity: Identity,
+        address: String,
+        happened: Sender<Happened>,
+    ) -> Result<Link, ServeError> {
+        let (to, told) = mpsc::unbounded_channel();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(ServeError::Thread)?;
+        let keep = Keep {
+            identity,
+            address,
+            happened,
+            told,
+        };
+        thread::Builder::new()
+            .name("lh-link".into())
+            .spawn(move || runtime.block_on(keep.up()))
+            .map_err(ServeError::Thread)?;
+        Ok(Link { to })
+    }
+
+    /// Closes the connection of this number, if it is the one that is up.
+    pub fn hang_up(&self, number: u64) {
+        // Without a thread there is no connection either.
+        let _ = self.to.send(number);
+    }
+}
+
+struct Keep {
+    identity: Identity,
+    address: String,
+    happened: Sender<Happened>,
+    told: mpsc::UnboundedReceiver<u64>,
+}
+
+impl Keep {
+    /// Connects again and again, until nobody listens.
+    async fn up(mut self) {
+        let mut pause = PAUSES.0;
+        let mut said = String::new();
+        for number in 1.. {
+            match Connection::connect(&self.identity, &self.address).await {
+                Ok(connection) => {
+                    log::info!("connected to the coordinator at {}", connection.address());
+                    pause = PAUSES.0;
+                    said.clear();
+                    if self.talk(number, connection).await.is_err() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    // Once, however long it lasts.
+                    let what = error.to_string();
+                    if what != said {
+                        log::warn!("no coordinator: {what}; it is tried again");
+                        said = what;
+                    }
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSES.1);
+        }
+    }
+
+    /// Passes on what comes until the connection is over.
+    ///
+    /// # Errors
+    /// If nobody listens any more.
+    async fn talk(&mut self, number: u64, connection: Connection) -> Result<(), Silent> {
+        let (mut reader, writer, outbox) = connection.split::<Report>();
+        self.tell(Happened::Connected(number, outbox))?;
+        let writing = writer.run();
+        tokio::pin!(writing);
+        loop {
+            tokio::select! {
+                written = &mut writing => {
+                    if let Err(error) = written {
+                        log::warn!("to the coordinator: {error}");
+                    }
+                    break;
+                }
+                Some(which) = self.told.recv() => {
+                    if which == number {
+                        break;
+                    }
+                }
+                order = reader.message::<Order>(SILENCE) => match order {
+                    Ok(Some(order)) => self.tell(Happened::Order(number, Box::new(order)))?,
+                    Ok(None) => break,
+                    Err(error) => {
+                        log::warn!("from the coordinator: {error}");
+                        break;
+                    }
+                }
+            }
+        }
+        self.tell(Happened::Disconnected(number))
+    }
+
+    /// The service may be busy for a while; nothing else is to be done here
+    /// meanwhile.
+    fn tell(&self, happened: Happened) -> Result<(), Silent> {
+        self.happened.send(happened).map_err(|_| Silent)
+    }
+}
+
+/// Nobody listens.
+struct Silent;
+
+/// Where reports are put.
+pub type Reports = Outbox<Report>;

@@ -1,0 +1,420 @@
+//! The backup service: the [`service`] mind with a connection, a disk and
+//! processes.
+//!
+//! ```text
+//!   coordinator ◀──TLS──▶ link ──┐              ┌──▶ store     attempts, durably
+//!   processes of attempts ───────┼──▶ service ──┼──▶ processes start, end
+//!   devices ─────────────────────┘    (mind)    └──▶ link      reports
+//! ```
+//!
+//! One thread has the mind. It takes what happened, one by one, and carries out
+//! what the mind says in order: what is to be kept is on the disk before anything
+//! behind it is done.
+//!
+//! | file | noun |
+//! | --- | --- |
+//! | `config` | what the service is told |
+//! | `devices` | which drives and changers there are |
+//! | `link` | the connection to the coordinator |
+//! | `process` | the processes of attempts |
+//! | `store` | what it keeps on its disk |
+
+pub mod config;
+mod devices;
+mod link;
+mod process;
+pub mod store;
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use longhaul_link::{Identity, IdentityError, Role};
+use longhaul_protocol::order::{Order, Start, Stop, What};
+use longhaul_protocol::report::{Outcome, Point};
+use longhaul_protocol::{AttemptId, Report, Time};
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::job::{ExitStatus, attempt::Task, chain};
+use crate::service::{self, Input, Output, Service};
+use config::Config;
+use devices::{Devices, Looking};
+use link::{Link, Reports};
+use process::Processes;
+use store::Store;
+
+/// What has happened and was not looked at yet.
+const QUEUE: usize = 256;
+/// Time passes in such steps.
+const TICK: Duration = Duration::from_millis(250);
+/// A service that ends gives its attempts so long to reach a checkpoint.
+const ENDING: Duration = Duration::from_secs(60);
+
+/// Why the service does not run.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// Its configuration makes no sense.
+    #[error("{}: {what}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// Somebody else has what it needs.
+    #[error("{0}")]
+    Busy(String),
+    /// What it keeps cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// What the host said.
+        source: io::Error,
+    },
+    /// It is nobody.
+    #[error("{}", chain(.0))]
+    Identity(#[from] IdentityError),
+    /// It is somebody else.
+    #[error("{}: a certificate of {role}, and a backup service needs one of a node", path.display())]
+    Role {
+        /// The folder with the certificate.
+        path: PathBuf,
+        /// Whose it is.
+        role: String,
+    },
+    /// There is no thread for it.
+    #[error("no thread: {0}")]
+    Thread(io::Error),
+}
+
+impl ServeError {
+    fn state(path: &Path) -> impl FnOnce(io::Error) -> ServeError {
+        let path = path.to_owned();
+        move |source| ServeError::State { path, source }
+    }
+
+    /// The exit code that tells a script what to do.
+    pub fn exit_status(&self) -> ExitStatus {
+        match self {
+            ServeError::Config { .. } | ServeError::Role { .. } => ExitStatus::Usage,
+            ServeError::Busy(_) => ExitStatus::Held,
+            ServeError::State { .. } | ServeError::Identity(_) | ServeError::Thread(_) => {
+                ExitStatus::Operator
+            }
+        }
+    }
+}
+
+/// What has happened.
+#[derive(Debug)]
+pub enum Happened {
+    /// There is a connection of this number.
+    Connected(u64, Reports),
+    /// The coordinator says something on it.
+    Order(u64, Box<Order>),
+    /// It is gone.
+    Disconnected(u64),
+    /// A process has reached a checkpoint.
+    Reached(AttemptId, Point),
+    /// A process has ended.
+    Ended(AttemptId, Outcome),
+    /// It was looked for devices.
+    Looked(Box<Devices>),
+    /// The service is to end.
+    End,
+    /// It is to look for devices now.
+    Reload,
+}
+
+/// A service that is set up.
+pub struct Running {
+    config: Config,
+    cluster: Uuid,
+    service: Service,
+    store: Store,
+    link: Link,
+    processes: Processes,
+    happened: Receiver<Happened>,
+    /// To the thread that looks for devices.
+    look: Sender<()>,
+    /// The connection, and its number.
+    connection: Option<(u64, Reports)>,
+    devices: Devices,
+    looked: Instant,
+    is_looking: bool,
+    /// Attempts that begin once nobody looks for devices.
+    waiting: VecDeque<Box<Start>>,
+    /// Since when the service is about to end.
+    ending: Option<Instant>,
+}
+
+/// Sets the service up: whoever sends to what is returned with it tells it to
+/// end.
+///
+/// # Errors
+/// [`ServeError`].
+pub fn set_up(config: Config) -> Result<(Running, Sender<Happened>), ServeError> {
+    let identity = Identity::load(&config.tls)?;
+    let Role::Node(node) = identity.role().clone() else {
+        return Err(ServeError::Role {
+            path: config.tls.clone(),
+            role: identity.role().to_string(),
+        });
+    };
+    let cluster = identity.cluster();
+    let (store, kept) = Store::open(&config.state)?;
+    let who = service::Identity {
+        cluster,
+        node: node.clone(),
+        boot: Uuid::new_v4(),
+    };
+    let (service, outputs) = Service::start(now(), who, kept.seen, kept.attempts);
+    let (to, happened) = bounded(QUEUE);
+    let link = Link::start(identity, config.coordinator.clone(), to.clone())?;
+    let look = looking(&config, to.clone())?;
+    let mut running = Running {
+        cluster,
+        service,
+        store,
+        link,
+        processes: Processes::new(to.clone()),
+        happened,
+        look,
+        connection: None,
+        devices: Devices::default(),
+        looked: Instant::now(),
+        is_looking: false,
+        waiting: VecDeque::new(),
+        ending: None,
+        config,
+    };
+    running.carry_out(outputs)?;
+    running.look();
+    log::info!("the backup service of node {node} runs");
+    Ok((running, to))
+}
+
+/// The thread that looks for devices whenever it is told.
+fn looking(config: &Config, to: Sender<Happened>) -> Result<Sender<()>, ServeError> {
+    let (look, told) = bounded(1);
+    let mut looking = Looking::new(config);
+    let body = move || {
+        for () in told {
+            let devices = Box::new(looking.look());
+            if to.send(Happened::Looked(devices)).is_err() {
+                break;
+            }
+        }
+    };
+    let thread = thread::Builder::new().name("lh-devices".into());
+    thread.spawn(body).map_err(ServeError::Thread)?;
+    Ok(look)
+}
+
+fn now() -> Time {
+    Time::from(SystemTime::now())
+}
+
+impl Running {
+    /// Serves until it is told to end. Its attempts have then reached a
+    /// checkpoint, or had a minute for it.
+    ///
+    /// # Errors
+    /// [`ServeError::State`] if it can keep nothing any more.
+    pub fn serve(mut self) -> Result<ExitStatus, ServeError> {
+        loop {
+            match self.happened.recv_timeout(TICK) {
+                Ok(happened) => self.take(happened)?,
+                Err(RecvTimeoutError::Timeout) => self.handle(Input::Tick)?,
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.look_if_due();
+            if self.is_over() {
+                break;
+            }
+        }
+        Ok(ExitStatus::Done)
+    }
+
+    fn take(&mut self, happened: Happened) -> Result<(), ServeError> {
+        let is_ours = |of: u64| matches!(&self.connection, Some((number, _)) if *number == of);
+        match happened {
+            Happened::Connected(number, reports) => {
+                self.connection = Some((number, reports));
+                self.handle(Input::Connected)
+            }
+            Happened::Order(number, _) if !is_ours(number) => Ok(()),
+            // Nothing is begun by who is about to end; it is ordered again.
+            Happened::Order(_, order)
+                if self.ending.is_some() && matches!(order.what, What::Start(_)) =>
+            {
+                Ok(())
+            }
+            Happened::Order(_, order) => self.handle(Input::Order(*order)),
+            Happened::Disconnected(number) if is_ours(number) => {
+                self.connection = None;
+                self.handle(Input::Disconnected)
+            }
+            Happened::Disconnected(_) => Ok(()),
+            Happened::Reached(id, point) => self.handle(Input::Reached(id, point)),
+            Happened::Ended(id, outcome) => {
+                self.processes.forget(&id);
+                self.handle(Input::Ended(id, outcome))
+            }
+            Happened::Looked(devices) => self.looked(*devices),
+            Happened::Reload => {
+                self.looked = Instant::now() - self.config.look();
+                Ok(())
+            }
+            Happened::End => {
+                self.end();
+                Ok(())
+            }
+        }
+    }
+
+    fn handle(&mut self, input: Input) -> Result<(), ServeError> {
+        let outputs = self.service.handle(now(), input);
+        self.carry_out(outputs)
+    }
+
+    fn carry_out(&mut self, outputs: Vec<Output>) -> Result<(), ServeError> {
+        for output in outputs {
+            match output {
+                Output::Save(id, attempt) => self.store.save(&id, attempt.as_deref())?,
+                Output::SaveSeen(seen) => self.store.save_seen(&seen)?,
+                Output::Keep(id, part) => self.store.keep(&id, &part)?,
+                Output::Say(report) => self.say(report),
+                Output::SayPiece(attempt, token, file, offset) => {
+                    let Some(part) = self.store.piece(&attempt, file, offset) else {
+                        self.handle(Input::Lost(attempt, file))?;
+                        continue;
+                    };
+                    self.say(match file {
+                        service::File::Journal => Report::Journal {
+                            attempt,
+                            token,
+                            part,
+                        },
+                        service::File::Set(_) => Report::SetFile {
+                            attempt,
+                            token,
+                            part,
+                        },
+                    });
+                }
+                Output::Spawn(start) if self.is_looking => self.waiting.push_back(start),
+                Output::Spawn(start) => self.start(*start),
+                Output::Signal(id, how) => self.signal(&id, how)?,
+                Output::HangUp => self.hang_up(),
+            }
+        }
+        Ok(())
+    }
+
+    fn say(&mut self, report: Report) {
+        let Some((_, reports)) = &self.connection else {
+            return;
+        };
+        if let Err(error) = reports.say(report) {
+            log::warn!("to the coordinator: {error}");
+            self.hang_up();
+        }
+    }
+
+    fn hang_up(&mut self) {
+        if let Some((number, _)) = &self.connection {
+            self.link.hang_up(*number);
+        }
+    }
+
+    fn start(&mut self, start: Start) {
+        let task = Task {
+            cluster: self.cluster,
+            devices: self.devices.names.clone(),
+            dir: self.store.folder(&start.attempt),
+            buffer_bytes: self.config.buffer_mib << 20,
+            checkpoint_ms: milliseconds(self.config.checkpoint_s),
+            flush_ms: milliseconds(self.config.flush_s),
+            start,
+        };
+        log::info!(
+            "attempt {} begins on drive {}",
+            task.start.attempt,
+            task.start.drive
+        );
+        self.processes.start(&task);
+    }
+
+    fn signal(&mut self, id: &AttemptId, how: Stop) -> Result<(), ServeError> {
+        let count = self.waiting.len();
+        self.waiting.retain(|start| start.attempt != *id);
+        if self.waiting.len() == count {
+            self.processes.signal(id, how);
+            return Ok(());
+        }
+        let why = "stopped before it began";
+        let outcome = Outcome::without_set(ExitStatus::Unfinished, why, now());
+        self.handle(Input::Ended(id.clone(), outcome))
+    }
+
+    /// Looks for devices, now and then, while nobody uses any.
+    fn look_if_due(&mut self) {
+        let is_due = self.looked.elapsed() >= self.config.look();
+        if is_due && !self.is_looking && self.ending.is_none() && self.processes.all().is_empty() {
+            self.look();
+        }
+    }
+
+    fn look(&mut self) {
+        self.is_looking = self.look.try_send(()).is_ok();
+    }
+
+    fn looked(&mut self, devices: Devices) -> Result<(), ServeError> {
+        self.is_looking = false;
+        self.looked = Instant::now();
+        let is_new = devices != self.devices;
+        self.devices = devices;
+        if is_new {
+            let Devices {
+                drives, changers, ..
+            } = self.devices.clone();
+            self.handle(Input::Devices(drives, changers))?;
+        }
+        while let Some(start) = self.waiting.pop_front() {
+            self.start(*start);
+        }
+        Ok(())
+    }
+
+    /// Begins to end: attempts go on elsewhere, or later, from where they are.
+    fn end(&mut self) {
+        let running = self.processes.all();
+        log::info!("the service ends; {} attempts are under way", running.len());
+        self.ending.get_or_insert_with(Instant::now);
+        for id in running {
+            self.processes.signal(&id, Stop::Checkpoint);
+        }
+    }
+
+    /// Whether all has ended, and been heard if somebody is there who hears; or it
+    /// has taken too long.
+    fn is_over(&self) -> bool {
+        let Some(since) = self.ending else {
+            return false;
+        };
+        let is_heard = self.connection.is_none() || self.service.attempts().is_empty();
+        let is_late = since.elapsed() > ENDING;
+        is_late || (self.processes.all().is_empty() && is_heard)
+    }
+}
+
+fn milliseconds(seconds: f64) -> u64 {
+    // Between 10 ms and a day.
+    Duration::from_secs_f64(seconds).as_millis() as u64
+}
