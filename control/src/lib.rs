@@ -6,6 +6,8 @@
 use std::error::Error;
 
 pub mod core;
+pub mod database;
+pub mod journals;
 pub mod schedule;
 pub mod server;
 pub mod setup;

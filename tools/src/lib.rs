@@ -7,12 +7,14 @@
 //!   and all that it does is the mover's.
 //!
 //! - [`transfer`]: how fast records go through the kernel to a drive, by each of
-//!   its doors. A part of `lh-bench`.
+//!   its doors. A part of `lh-bench`, as is
+//! - [`operations`]: how long a coordinator takes to start.
 //!
 //! The programs themselves (`src/bin`) hold no more than the command line;
 //! what they do is here, and returns errors that carry their exit code.
 #![forbid(unsafe_code)]
 
+pub mod operations;
 pub mod tapelib;
 pub mod transfer;
 pub mod vtl;

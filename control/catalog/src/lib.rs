@@ -65,6 +65,7 @@ mod pattern;
 mod row;
 mod set;
 mod set_file;
+pub mod sqlite;
 mod volume;
 
 pub use builder::SetBuilder;

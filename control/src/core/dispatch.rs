@@ -38,8 +38,7 @@ impl Coordinator {
     pub(super) fn dispatch(&mut self, now: Time) {
         let waiting: Vec<RunId> = self
             .state
-            .runs
-            .iter()
+            .open_runs(None)
             .filter(|(_, run)| run.state == RunState::Waiting)
             .map(|(id, _)| id.clone())
             .collect();
@@ -85,17 +84,9 @@ impl Coordinator {
     /// An earlier run of the same job that is not over, or one that is under
     /// way: a job is never run twice at the same time.
     fn before(&self, id: &RunId) -> Option<RunId> {
-        let at = |due| RunId {
-            job: id.job.clone(),
-            due,
-        };
-        let mut of_job = self
-            .state
-            .runs
-            .range(at(Time(i64::MIN))..=at(Time(i64::MAX)));
+        let mut of_job = self.state.open_runs(Some(&id.job));
         let found = of_job.find(|(other, run)| {
-            let is_earlier = other.due < id.due && run.state.is_open();
-            *other != id && (is_earlier || run.state == RunState::Active)
+            *other != id && (other.due < id.due || run.state == RunState::Active)
         });
         found.map(|(other, _)| other.clone())
     }

@@ -3,7 +3,7 @@
 //! A row changes by a [`Change`] and by nothing else, in memory and in the
 //! database alike, so that the database is the replay of all changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use longhaul_protocol::job::Job;
 use longhaul_protocol::report::{Outcome, Point};
@@ -36,6 +36,10 @@ pub struct State {
     pub runs: BTreeMap<RunId, Run>,
     /// Attempts.
     pub attempts: BTreeMap<AttemptId, Attempt>,
+    /// Runs that are not over: few of all there were.
+    open: BTreeSet<RunId>,
+    /// Attempts that have not ended, by node. A node without any is not in it.
+    under_way: BTreeMap<Name, BTreeSet<AttemptId>>,
 }
 
 /// What is counted, and never given twice.
@@ -220,9 +224,50 @@ impl State {
             Change::Job(name, None) => drop(self.jobs.remove(&name)),
             Change::Schedule(name, Some(row)) => drop(self.schedules.insert(name, *row)),
             Change::Schedule(name, None) => drop(self.schedules.remove(&name)),
-            Change::Run(id, run) => drop(self.runs.insert(id, *run)),
-            Change::Attempt(id, attempt) => drop(self.attempts.insert(id, *attempt)),
+            Change::Run(id, run) => {
+                match run.state.is_open() {
+                    true => self.open.insert(id.clone()),
+                    false => self.open.remove(&id),
+                };
+                self.runs.insert(id, *run);
+            }
+            Change::Attempt(id, attempt) => self.put_attempt(id, *attempt),
         }
+    }
+
+    fn put_attempt(&mut self, id: AttemptId, attempt: Attempt) {
+        let node = attempt.ended.is_none().then(|| attempt.node.clone());
+        if let Some(old) = self.attempts.insert(id.clone(), attempt)
+            && let Some(of_node) = self.under_way.get_mut(&old.node)
+        {
+            of_node.remove(&id);
+            if of_node.is_empty() {
+                self.under_way.remove(&old.node);
+            }
+        }
+        if let Some(node) = node {
+            self.under_way.entry(node).or_default().insert(id);
+        }
+    }
+
+    /// The runs that are not over, or those of one job, in their order.
+    pub fn open_runs(&self, job: Option<&Name>) -> impl Iterator<Item = (&RunId, &Run)> {
+        let at = |job: &Name, due| RunId {
+            job: job.clone(),
+            due,
+        };
+        let open = match job {
+            Some(job) => self
+                .open
+                .range(at(job, Time(i64::MIN))..=at(job, Time(i64::MAX))),
+            None => self.open.range::<RunId, _>(..),
+        };
+        open.filter_map(|id| Some((id, self.runs.get(id)?)))
+    }
+
+    /// The attempts that are under way on a node, in their order.
+    pub fn under_way(&self, node: &Name) -> impl Iterator<Item = &AttemptId> {
+        self.under_way.get(node).into_iter().flatten()
     }
 
     /// A run's newest attempt.
@@ -252,5 +297,55 @@ impl State {
         let found = newest(|attempt| attempt.point.is_some());
         let found = found.or_else(|| newest(|attempt| attempt.journal_bytes > 0));
         found.map(|(id, attempt)| (id.number, attempt))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::database::tests::{attempt, run};
+
+    #[test]
+    fn what_is_open_and_under_way_follows_the_rows() {
+        let mut state = State::default();
+        let id = |due| RunId {
+            job: "daily".parse().expect("a name"),
+            due: Time(due),
+        };
+        let first = AttemptId {
+            run: id(1),
+            number: 1,
+        };
+        let nodes: [Name; 2] = ["n1", "n2"].map(|name| name.parse().expect("a name"));
+        let open = |state: &State| -> Vec<i64> {
+            let job = id(1).job;
+            let runs = state.open_runs(Some(&job));
+            let dues: Vec<i64> = runs.map(|(id, _)| id.due.0).collect();
+            assert_eq!(dues.len(), state.open_runs(None).count());
+            dues
+        };
+        let under_way = |state: &State| nodes.clone().map(|node| state.under_way(&node).count());
+        state.apply(run(id(1), RunState::Waiting));
+        state.apply(run(id(2), RunState::Held("no volume".into())));
+        state.apply(run(id(1), RunState::Active));
+        assert_eq!(open(&state), [1, 2]);
+        let Change::Attempt(_, mut row) = attempt(first.clone()) else {
+            panic!("an attempt");
+        };
+        row.node = nodes[0].clone();
+        state.apply(Change::Attempt(first.clone(), row.clone()));
+        assert_eq!(under_way(&state), [1, 0]);
+        row.node = nodes[1].clone();
+        state.apply(Change::Attempt(first.clone(), row.clone()));
+        assert_eq!(under_way(&state), [0, 1]);
+        row.ended = Some(Outcome::without_set(ExitStatus::Device, "dead", Time(5)));
+        state.apply(Change::Attempt(first, row));
+        assert_eq!(under_way(&state), [0, 0]);
+        state.apply(run(id(1), RunState::Failed("dead".into())));
+        assert_eq!(open(&state), [2]);
+        // Nothing is left of what is over but its rows.
+        assert!(state.under_way.is_empty());
+        state.apply(run(id(1), RunState::Waiting));
+        assert_eq!(open(&state), [1, 2]);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
 use longhaul_catalog::{Catalog, EntryState, EntryType, Row};
-use longhaul_tools::transfer;
+use longhaul_tools::{operations, transfer};
 use uuid::Uuid;
 
 /// Measures parts of Longhaul.
@@ -32,6 +32,20 @@ enum Command {
         /// An empty folder
         dir: PathBuf,
     },
+    /// Make the database of a coordinator in which many runs are over
+    Operations {
+        /// Runs, up to ten million
+        #[arg(long, default_value_t = 100_000,
+              value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+        runs: u32,
+        /// An empty folder
+        dir: PathBuf,
+    },
+    /// Start a coordinator on such a database
+    Start {
+        /// Its folder
+        dir: PathBuf,
+    },
     /// Write records to a tape drive by one of the kernel's doors, and read
     /// them back
     Transfer(transfer::Transfer),
@@ -40,6 +54,8 @@ enum Command {
 fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Catalog { rows, runs, dir } => catalog(rows, runs, &dir),
+        Command::Operations { runs, dir } => operations::make(&dir, runs),
+        Command::Start { dir } => start(&dir),
         Command::Transfer(transfer) => transfer.run(),
     }
 }
@@ -81,6 +97,15 @@ fn catalog(rows: u64, runs: u32, dir: &Path) -> Result<()> {
     println!("find_warm_ms={:.3}", median(warm));
     println!("build_s={build_s:.1}");
     println!("peak_mb={:.0}", peak as f64 / 1e6);
+    Ok(())
+}
+
+fn start(dir: &Path) -> Result<()> {
+    let started = operations::start(dir)?;
+    println!("runs={}", started.runs);
+    println!("open_s={:.3}", started.open_s);
+    println!("start_s={:.3}", started.start_s);
+    println!("peak_mb={:.0}", peak_bytes()? as f64 / 1e6);
     Ok(())
 }
 

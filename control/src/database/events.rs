@@ -1,0 +1,127 @@
+//! What rows became, and when.
+
+use longhaul_protocol::Time;
+use rusqlite::{Connection, Result, Row};
+use serde::Serialize;
+
+use super::rows::{body, json};
+use crate::core::state::Change;
+
+/// Events that are kept.
+pub const EVENTS_MAX: u64 = 500_000;
+/// For how long events are kept, in milliseconds: 400 days.
+pub const EVENTS_MS: u64 = 400 * 24 * 3_600_000;
+/// Of what is too old, at most so many go for each event that comes.
+const STEP: u64 = 4;
+
+/// A row that became what it is, or was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Event {
+    /// Its place in the order of events.
+    pub number: i64,
+    /// When it was written down.
+    pub time: Time,
+    /// The row.
+    #[serde(flatten)]
+    pub change: Change,
+}
+
+/// Adds an event. How many more there are then.
+pub(super) fn add(connection: &Connection, now: Time, change: &Change) -> Result<i64> {
+    let (kind, key) = of(change);
+    let mut gone = 0;
+    let mut is_progress = false;
+    if let Change::Attempt(_, attempt) = change {
+        // What comes next says all that progress said; and there is so much of
+        // it that nothing else would be left.
+        gone = connection
+            .prepare_cached("DELETE FROM events WHERE is_progress = 1 AND key = ?1")?
+            .execute([&key])?;
+        is_progress = attempt.ended.is_none() && attempt.journal_bytes > 0;
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO events (time, kind, key, is_progress, change)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute((now.0, kind, key, is_progress, json(change)?))?;
+    Ok(1 - gone as i64)
+}
+
+/// Removes some of the oldest events, if they are too old or too many. How many
+/// are left of `count`.
+pub(super) fn remove_old(
+    connection: &Connection,
+    now: Time,
+    count: u64,
+    added: usize,
+) -> Result<u64> {
+    let surplus = count.saturating_sub(EVENTS_MAX);
+    let step = STEP.saturating_mul(added as u64);
+    let before = now.0.saturating_sub_unsigned(EVENTS_MS);
+    let gone = connection
+        .prepare_cached(
+            "DELETE FROM events WHERE number IN
+             (SELECT number FROM
+              (SELECT number, time, row_number() OVER (ORDER BY number) AS place
+               FROM (SELECT number, time FROM events ORDER BY number LIMIT ?1))
+              WHERE place <= ?2 OR time < ?3)",
+        )?
+        .execute((signed(step), signed(surplus), before))?;
+    Ok(count.saturating_sub(gone as u64))
+}
+
+/// How many there are.
+pub(super) fn count(connection: &Connection) -> Result<u64> {
+    let count: i64 = connection.query_row("SELECT count(*) FROM events", [], |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}
+
+/// The newest, the newest first.
+pub(super) fn newest(
+    connection: &Connection,
+    of: Option<(&str, &str)>,
+    limit: u32,
+) -> Result<Vec<Event>> {
+    match of {
+        Some((kind, key)) => connection
+            .prepare_cached(
+                "SELECT number, time, change FROM events WHERE kind = ?1 AND key = ?2
+                 ORDER BY number DESC LIMIT ?3",
+            )?
+            .query_map((kind, key, limit), event)?
+            .collect(),
+        None => connection
+            .prepare_cached(
+                "SELECT number, time, change FROM events ORDER BY number DESC LIMIT ?1",
+            )?
+            .query_map([limit], event)?
+            .collect(),
+    }
+}
+
+fn event(row: &Row<'_>) -> Result<Event> {
+    Ok(Event {
+        number: row.get(0)?,
+        time: Time(row.get(1)?),
+        change: body(row, 2)?,
+    })
+}
+
+/// The kind of a row, and its key as text.
+fn of(change: &Change) -> (&'static str, String) {
+    match change {
+        Change::Counters(_) => ("counters", String::new()),
+        Change::Node(name, _) => ("node", name.to_string()),
+        Change::Drive(serial, _) => ("drive", serial.to_string()),
+        Change::Volume(uuid, _) => ("volume", uuid.to_string()),
+        Change::Job(name, _) => ("job", name.to_string()),
+        Change::Schedule(name, _) => ("schedule", name.to_string()),
+        Change::Run(id, _) => ("run", id.to_string()),
+        Change::Attempt(id, _) => ("attempt", id.to_string()),
+    }
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

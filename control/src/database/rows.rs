@@ -1,0 +1,167 @@
+//! Rows as the tables have them: a key, and the rest as JSON.
+
+use std::error::Error as StdError;
+
+use longhaul_protocol::{AttemptId, Name, RunId, Time};
+use rusqlite::types::Type;
+use rusqlite::{Connection, Error, Params, Result, Row};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::core::state::{Change, State};
+
+/// A table whose key is a text.
+struct Table {
+    name: &'static str,
+    key: &'static str,
+}
+
+const NODES: Table = Table {
+    name: "nodes",
+    key: "name",
+};
+const DRIVES: Table = Table {
+    name: "drives",
+    key: "serial",
+};
+const VOLUMES: Table = Table {
+    name: "volumes",
+    key: "uuid",
+};
+const JOBS: Table = Table {
+    name: "jobs",
+    key: "name",
+};
+const SCHEDULES: Table = Table {
+    name: "schedules",
+    key: "name",
+};
+
+/// Puts a row in its place.
+pub(super) fn put(connection: &Connection, change: &Change) -> Result<()> {
+    let run = |sql: &str, values: &[&dyn rusqlite::ToSql]| {
+        connection.prepare_cached(sql)?.execute(values).map(drop)
+    };
+    match change {
+        Change::Counters(row) => run(
+            "INSERT INTO counters (one, body) VALUES (1, ?1)
+             ON CONFLICT (one) DO UPDATE SET body = excluded.body",
+            &[&json(row)?],
+        ),
+        Change::Node(name, row) => NODES.put(connection, name.as_str(), Some(row)),
+        Change::Drive(serial, row) => DRIVES.put(connection, serial.as_str(), Some(row)),
+        Change::Volume(uuid, row) => VOLUMES.put(connection, &uuid.to_string(), Some(row)),
+        Change::Job(name, row) => JOBS.put(connection, name.as_str(), row.as_ref()),
+        Change::Schedule(name, row) => SCHEDULES.put(connection, name.as_str(), row.as_ref()),
+        Change::Run(id, row) => run(
+            "INSERT INTO runs (job, due, body) VALUES (?1, ?2, ?3)
+             ON CONFLICT (job, due) DO UPDATE SET body = excluded.body",
+            &[&id.job.as_str(), &id.due.0, &json(row)?],
+        ),
+        Change::Attempt(id, row) => run(
+            "INSERT INTO attempts (job, due, number, body) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (job, due, number) DO UPDATE SET body = excluded.body",
+            &[&id.run.job.as_str(), &id.run.due.0, &id.number, &json(row)?],
+        ),
+    }
+}
+
+/// All rows.
+pub(super) fn all(connection: &Connection) -> Result<State> {
+    let mut state = State::default();
+    let mut each = |sql: &str, change: &dyn Fn(&Row<'_>) -> Result<Change>| {
+        let mut statement = connection.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            state.apply(change(row)?);
+        }
+        Ok::<(), Error>(())
+    };
+    each("SELECT body FROM counters", &|row| {
+        Ok(Change::Counters(body(row, 0)?))
+    })?;
+    each(&NODES.query(), &|row| {
+        Ok(Change::Node(key(row, 0)?, body(row, 1)?))
+    })?;
+    each(&DRIVES.query(), &|row| {
+        Ok(Change::Drive(key(row, 0)?, body(row, 1)?))
+    })?;
+    each(&VOLUMES.query(), &|row| {
+        Ok(Change::Volume(key(row, 0)?, body(row, 1)?))
+    })?;
+    each(&JOBS.query(), &|row| {
+        Ok(Change::Job(key(row, 0)?, Some(body(row, 1)?)))
+    })?;
+    each(&SCHEDULES.query(), &|row| {
+        Ok(Change::Schedule(key(row, 0)?, Some(body(row, 1)?)))
+    })?;
+    each("SELECT job, due, body FROM runs", &|row| {
+        Ok(Change::Run(run_id(row)?, body(row, 2)?))
+    })?;
+    each("SELECT job, due, number, body FROM attempts", &|row| {
+        let run = run_id(row)?;
+        let number = row.get(2)?;
+        Ok(Change::Attempt(AttemptId { run, number }, body(row, 3)?))
+    })?;
+    Ok(state)
+}
+
+impl Table {
+    fn put(&self, connection: &Connection, key: &str, row: Option<&impl Serialize>) -> Result<()> {
+        let Table { name, key: column } = self;
+        match row {
+            Some(row) => execute(
+                connection,
+                &format!(
+                    "INSERT INTO {name} ({column}, body) VALUES (?1, ?2)
+                     ON CONFLICT ({column}) DO UPDATE SET body = excluded.body"
+                ),
+                (key, json(row)?),
+            ),
+            None => execute(
+                connection,
+                &format!("DELETE FROM {name} WHERE {column} = ?1"),
+                [key],
+            ),
+        }
+    }
+
+    fn query(&self) -> String {
+        format!("SELECT {}, body FROM {}", self.key, self.name)
+    }
+}
+
+fn execute(connection: &Connection, sql: &str, values: impl Params) -> Result<()> {
+    connection.prepare_cached(sql)?.execute(values).map(drop)
+}
+
+/// A row as the tables and the events have it.
+pub(super) fn json(row: &impl Serialize) -> Result<String> {
+    serde_json::to_string(row).map_err(|error| Error::ToSqlConversionFailure(error.into()))
+}
+
+/// And back.
+pub(super) fn body<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<T> {
+    let text = row.get_ref(column)?.as_str()?;
+    serde_json::from_str(text).map_err(|error| unreadable(column, error))
+}
+
+fn key<T>(row: &Row<'_>, column: usize) -> Result<T>
+where
+    T: std::str::FromStr<Err: StdError + Send + Sync + 'static>,
+{
+    let text = row.get_ref(column)?.as_str()?;
+    text.parse()
+        .map_err(|error: T::Err| unreadable(column, error))
+}
+
+fn run_id(row: &Row<'_>) -> Result<RunId> {
+    Ok(RunId {
+        job: key::<Name>(row, 0)?,
+        due: Time(row.get(1)?),
+    })
+}
+
+fn unreadable(column: usize, error: impl StdError + Send + Sync + 'static) -> Error {
+    Error::FromSqlConversionFailure(column, Type::Text, error.into())
+}
