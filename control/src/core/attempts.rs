@@ -18,7 +18,7 @@ impl Coordinator {
     }
 
     /// All attempts that are under way on this node.
-    fn all_under_way(&self, node: &Name) -> Vec<AttemptId> {
+    pub(super) fn all_under_way(&self, node: &Name) -> Vec<AttemptId> {
         let attempts = self.state.attempts.iter();
         attempts
             .filter(|(_, attempt)| attempt.node == *node && attempt.ended.is_none())
