@@ -3,5 +3,6 @@
 //! movers have reached. It moves no data.
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod core;
 pub mod schedule;
