@@ -336,15 +336,20 @@ pub struct Certificate {
     pub expires: Time,
 }
 
-/// A text for people: on one line, without what a terminal would obey, and cut.
-pub fn words(text: &str) -> String {
+/// A text for people: on one line, without what a terminal would obey.
+pub fn one_line(text: &str) -> String {
     let clean = |char: char| if char.is_control() { ' ' } else { char };
-    let mut words: String = text.chars().map(clean).take(WORDS_CHARS_MAX).collect();
-    if text.chars().nth(WORDS_CHARS_MAX).is_some() {
+    text.chars().map(clean).collect()
+}
+
+/// The same, cut to [`WORDS_CHARS_MAX`].
+pub fn words(text: &str) -> String {
+    let mut words: String = text.chars().take(WORDS_CHARS_MAX).collect();
+    if words.len() < text.len() {
         words.pop();
         words.push('…');
     }
-    words
+    one_line(&words)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use longhaul_protocol::ask::{ROWS_MAX, Row, Rows, words};
+use longhaul_protocol::ask::{ROWS_MAX, Row, Rows, one_line, words};
 use longhaul_protocol::{Answer, Ask, Command, ExitStatus, Time};
 use longhaul_words::{bytes, table};
 use serde::Serialize;
@@ -74,12 +74,12 @@ impl<'a> Console<'a> {
         if self.json {
             return self.json(&json!({ "done": true }));
         }
-        self.print(|out| writeln!(out, "{}", words(line)))
+        self.print(|out| writeln!(out, "{}", one_line(line)))
     }
 
     /// Says something beside the result.
     pub fn note(&self, line: &str) {
-        let _ = writeln!(io::stderr(), "lh-control: {}", words(line));
+        let _ = writeln!(io::stderr(), "lh-control: {}", one_line(line));
     }
 
     /// All rows of a table, or the first `most` of them.
@@ -144,7 +144,7 @@ impl<'a> Console<'a> {
         }
         let mut lines = vec![vec!["key".to_owned(), row.key.clone()]];
         self.fields("", &row.row, &mut lines);
-        let clean = |line: Vec<String>| line.iter().map(|cell| words(cell)).collect();
+        let clean = |line: Vec<String>| line.iter().map(|cell| one_line(cell)).collect();
         let lines: Vec<Vec<String>> = lines.into_iter().map(clean).collect();
         self.print(|out| table(out, &lines))?;
         Ok(ExitStatus::Done)

@@ -38,7 +38,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use jiff::tz::TimeZone;
-use longhaul_protocol::ask::words;
+use longhaul_protocol::ask::one_line;
 use longhaul_protocol::{ExitStatus, Name};
 
 use console::Console;
@@ -186,7 +186,7 @@ pub fn operate(options: &Options, command: Operator) -> ExitStatus {
 }
 
 fn fail(failure: &Failure, json: bool, out: &mut dyn Write) -> ExitStatus {
-    let why = words(&failure.why);
+    let why = one_line(&failure.why);
     if json {
         let failed = serde_json::json!({ "error": why, "exit": failure.exit });
         // The exit code and standard error say the same.

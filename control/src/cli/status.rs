@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use longhaul_protocol::ask::{
-    Certificate, DriveStatus, Lines, NodeStatus, RunStatus, Stands, Status,
+    Certificate, DriveStatus, Lines, NodeStatus, RunStatus, Status,
 };
 use longhaul_protocol::{Answer, Ask, ExitStatus};
 use longhaul_words::bytes;
@@ -159,7 +159,6 @@ fn drive_state(drive: &DriveStatus) -> String {
 }
 
 fn active(status: &Status, run: &RunStatus) -> Vec<String> {
-    debug_assert_eq!(run.stands, Stands::Active);
     let mut cells = vec![run.run.to_string()];
     let Some(attempt) = &run.attempt else {
         return cells;

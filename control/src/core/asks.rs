@@ -206,3 +206,198 @@ impl Coordinator {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use longhaul_protocol::Command;
+    use longhaul_protocol::command::DUE_OFF_MS_MAX;
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::core::state::State;
+    use crate::core::{Input, Settings};
+
+    fn run(due: i64) -> RunId {
+        RunId {
+            job: "db".parse().expect("a name"),
+            due: Time(due),
+        }
+    }
+
+    /// A coordinator with a run that waits for a node.
+    fn coordinator() -> Coordinator {
+        let settings = Settings {
+            cluster: Uuid::nil(),
+            alive_ms: 2_000,
+            retry_ms: 1_000,
+        };
+        let (mut coordinator, _) = Coordinator::start(settings, State::default());
+        let job = json!({
+            "name": "db", "work": { "paths": ["/srv"] }, "place": { "node": "n1" },
+            "drive": { "pool": "fast" }, "volumes": "daily",
+        });
+        let job = serde_json::from_value(job).expect("a job");
+        let run = run(0);
+        for command in [Command::SetJob { job }, Command::Run { run }] {
+            let answers = ask(&mut coordinator, 0, 1, Ask::Command(command));
+            assert_eq!(answers, [(1, Answer::Done)]);
+        }
+        coordinator
+    }
+
+    fn answers(outputs: Vec<Output>) -> Vec<(u64, Answer)> {
+        let answers = outputs.into_iter().filter_map(|output| match output {
+            Output::Answer(asker, answer) => Some((asker.0, answer)),
+            _ => None,
+        });
+        answers.collect()
+    }
+
+    fn ask(coordinator: &mut Coordinator, now: i64, asker: u64, ask: Ask) -> Vec<(u64, Answer)> {
+        answers(coordinator.handle(Time(now), Input::Ask(Asker(asker), ask)))
+    }
+
+    fn wait(coordinator: &mut Coordinator, asker: u64, wait_ms: u64) -> Vec<(u64, Answer)> {
+        ask(
+            coordinator,
+            0,
+            asker,
+            Ask::Run {
+                run: run(0),
+                wait_ms,
+            },
+        )
+    }
+
+    fn tick(coordinator: &mut Coordinator, now: i64) -> Vec<u64> {
+        let answers = answers(coordinator.handle(Time(now), Input::Tick));
+        answers.into_iter().map(|(asker, _)| asker).collect()
+    }
+
+    #[test]
+    fn who_waits_is_answered_when_it_is_over_and_after_so_long_in_any_case() {
+        let mut coordinator = coordinator();
+        let answered = wait(&mut coordinator, 1, 0);
+        assert!(matches!(&answered[..], [(1, Answer::Run(run))]
+            if run.stands == Stands::Waiting && run.words == "no node is called n1"));
+        assert_eq!(wait(&mut coordinator, 2, 5_000), []);
+        assert_eq!(wait(&mut coordinator, 3, u64::MAX), []);
+        assert_eq!(wait(&mut coordinator, 4, u64::MAX), []);
+        coordinator.handle(Time(0), Input::AskerGone(Asker(4)));
+        assert_eq!(tick(&mut coordinator, 4_999), [0; 0]);
+        assert_eq!(tick(&mut coordinator, 5_000), [2]);
+        assert_eq!(tick(&mut coordinator, 5_001), [0; 0]);
+        let stop = Ask::Command(Command::Stop { run: run(0) });
+        let answered = ask(&mut coordinator, 6_000, 5, stop);
+        assert_eq!(answered[0], (5, Answer::Done));
+        assert!(matches!(&answered[1..], [(3, Answer::Run(run))]
+            if run.stands == Stands::Failed && run.exit == Some(ExitStatus::Unfinished)));
+        assert_eq!(tick(&mut coordinator, i64::MAX), [0; 0]);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_nobody_wait_longer() {
+        let mut coordinator = coordinator();
+        assert_eq!(wait(&mut coordinator, 2, 5_000), []);
+        assert_eq!(tick(&mut coordinator, -10), [0; 0]);
+        assert_eq!(tick(&mut coordinator, -3_600_000), [2]);
+    }
+
+    #[test]
+    fn who_waits_for_what_is_removed_is_told_so() {
+        let mut coordinator = coordinator();
+        // Nobody else may be waiting when it is over; one asks again just then.
+        coordinator.waiters.push(Waiter {
+            asker: Asker(2),
+            run: run(1),
+            until: Time(50_000),
+        });
+        let stop = Ask::Command(Command::Stop { run: run(0) });
+        let answered = ask(&mut coordinator, 0, 1, stop);
+        assert!(matches!(
+            &answered[..],
+            [
+                (1, Answer::Done),
+                (
+                    2,
+                    Answer::Failed {
+                        exit: ExitStatus::Usage,
+                        ..
+                    }
+                )
+            ]
+        ));
+    }
+
+    #[test]
+    fn only_so_many_may_wait() {
+        let mut coordinator = coordinator();
+        for asker in 0..WAITERS_MAX as u64 {
+            assert_eq!(wait(&mut coordinator, asker, 5_000), []);
+        }
+        let answered = wait(&mut coordinator, 5_000, 5_000);
+        assert!(matches!(
+            &answered[..],
+            [(
+                5_000,
+                Answer::Failed {
+                    exit: ExitStatus::Refused,
+                    ..
+                }
+            )]
+        ));
+        coordinator.handle(Time(0), Input::AskerGone(Asker(7)));
+        assert_eq!(wait(&mut coordinator, 5_000, 5_000), []);
+    }
+
+    #[test]
+    fn a_run_is_due_about_now_and_is_the_same_however_often_it_is_said() {
+        let mut coordinator = coordinator();
+        let far = DUE_OFF_MS_MAX.cast_signed() + 1;
+        for due in [i64::MIN, -far, far, i64::MAX] {
+            let command = Ask::Command(Command::Run { run: run(due) });
+            let answered = ask(&mut coordinator, 0, 1, command);
+            assert!(matches!(
+                &answered[..],
+                [(
+                    1,
+                    Answer::Failed {
+                        exit: ExitStatus::Refused,
+                        ..
+                    }
+                )]
+            ));
+        }
+        for due in [-far + 1, far - 1, far - 1] {
+            let command = Ask::Command(Command::Run { run: run(due) });
+            assert_eq!(ask(&mut coordinator, 0, 1, command), [(1, Answer::Done)]);
+        }
+        assert_eq!(coordinator.state().runs.len(), 3);
+    }
+
+    #[test]
+    fn questions_change_nothing() {
+        let mut coordinator = coordinator();
+        let before = coordinator.state().clone();
+        for question in [
+            Ask::Status,
+            Ask::Rows(longhaul_protocol::ask::Rows::all(
+                longhaul_protocol::ask::Table::Run,
+            )),
+            Ask::Run {
+                run: run(0),
+                wait_ms: 9,
+            },
+            Ask::Events(Default::default()),
+        ] {
+            let outputs = coordinator.handle(Time(5), Input::Ask(Asker(1), question));
+            assert!(
+                outputs
+                    .iter()
+                    .all(|output| matches!(output, Output::Answer(..)))
+            );
+        }
+        assert_eq!(*coordinator.state(), before);
+    }
+}

@@ -232,3 +232,142 @@ fn pools(state: &State) -> BTreeMap<&Name, Pool<'_>> {
     }
     pools
 }
+
+#[cfg(test)]
+mod tests {
+    use longhaul_protocol::frame::encode;
+    use longhaul_protocol::job::Job;
+
+    use super::*;
+    use crate::core::state::{Change, Node, Run, RunState};
+
+    fn job(name: &str, text_bytes: usize) -> Box<Job> {
+        let json = json!({
+            "name": name, "work": { "paths": ["/srv"], "excludes": ["x".repeat(text_bytes)] },
+            "place": { "node": "n1" }, "drive": { "pool": "fast" }, "volumes": "daily",
+        });
+        Box::new(serde_json::from_value(json).expect("a job"))
+    }
+
+    fn run(job_name: &str, due: i64, text_bytes: usize) -> Change {
+        let id = RunId {
+            job: job_name.parse().expect("a name"),
+            due: Time(due),
+        };
+        let run = Run {
+            job: *job(job_name, text_bytes),
+            state: RunState::Waiting,
+            attempts: 0,
+            failures: 0,
+            not_before: Time(due),
+        };
+        Change::Run(id, Box::new(run))
+    }
+
+    /// All pages' keys, and how many pages they were. Each page is a message.
+    fn all(state: &State, mut query: Rows) -> (Vec<String>, usize) {
+        let (mut keys, mut pages) = (Vec::new(), 0);
+        loop {
+            let answer = rows(state, &query).expect("rows");
+            encode(&answer).expect("a message");
+            let Answer::Rows { rows, more } = answer else {
+                panic!("{answer:?}");
+            };
+            assert!(rows.len() <= query.most as usize);
+            assert!(!rows.is_empty() || more.is_none());
+            keys.extend(rows.into_iter().map(|row| row.key));
+            pages += 1;
+            query.after = more;
+            if query.after.is_none() {
+                return (keys, pages);
+            }
+        }
+    }
+
+    #[test]
+    fn all_rows_come_in_pages_that_are_messages() {
+        let mut state = State::default();
+        for number in 0..2500 {
+            let node = format!("n{number:04}").parse().expect("a name");
+            state.apply(Change::Node(node, Node::default()));
+        }
+        let (keys, pages) = all(&state, Rows::all(Table::Node));
+        let wanted: Vec<String> = (0..2500).map(|number| format!("n{number:04}")).collect();
+        assert_eq!((keys, pages), (wanted.clone(), 3));
+        let few = Rows {
+            most: 7,
+            ..Rows::all(Table::Node)
+        };
+        assert_eq!(all(&state, few).0, wanted);
+        // Whoever wants none is given one at a time, and nobody more than that.
+        for (most, rows_given) in [(0, 1), (u32::MAX, 1000)] {
+            let query = Rows {
+                most,
+                ..Rows::all(Table::Node)
+            };
+            let answer = rows(&state, &query).expect("rows");
+            assert!(matches!(answer, Answer::Rows { rows, .. } if rows.len() == rows_given));
+        }
+    }
+
+    #[test]
+    fn runs_come_the_newest_first_whatever_their_jobs() {
+        let mut state = State::default();
+        for due in 0..1500 {
+            state.apply(run(if due % 3 == 0 { "a" } else { "b" }, due, 0));
+        }
+        state.apply(run("b", 0, 0));
+        let due = |key: &String| key.split_once('@').expect("a run").1.parse().expect("due");
+        let dues = |keys: &[String]| keys.iter().map(due).collect::<Vec<i64>>();
+        let (keys, _) = all(&state, Rows::all(Table::Run));
+        let mut wanted: Vec<i64> = (0..1500).rev().collect();
+        wanted.push(0);
+        assert_eq!(dues(&keys), wanted);
+        assert_eq!(keys[1499..], ["a@0", "b@0"]);
+        let of_a = Rows {
+            of: Some("a".into()),
+            most: 100,
+            ..Rows::all(Table::Run)
+        };
+        let (keys, pages) = all(&state, of_a);
+        assert!(keys.iter().all(|key| key.starts_with("a@")));
+        assert_eq!((keys.len(), pages), (500, 5));
+    }
+
+    #[test]
+    fn rows_that_are_long_come_fewer_at_a_time_and_what_is_too_long_says_so() {
+        let mut state = State::default();
+        for due in 0..30 {
+            state.apply(run("a", due, 200_000));
+        }
+        state.apply(run("a", 30, MESSAGE_BYTES_MAX));
+        let (keys, pages) = all(&state, Rows::all(Table::Run));
+        assert_eq!(keys.len(), 31);
+        assert!((6..=8).contains(&pages), "{pages}");
+        let one = rows(&state, &Rows::one(Table::Run, "a@30")).expect("rows");
+        let Answer::Rows { rows, .. } = one else {
+            panic!("{one:?}");
+        };
+        assert!(rows[0].row["too_long"].as_u64() > Some(MESSAGE_BYTES_MAX as u64));
+    }
+
+    #[test]
+    fn what_names_nothing_is_no_query() {
+        let mut state = State::default();
+        state.apply(run("a", 5, 0));
+        let wrong = |query: Rows| rows(&state, &query).expect_err("no rows").to_string();
+        let query = |of: Option<&str>, after: Option<&str>, table| Rows {
+            of: of.map(String::from),
+            after: after.map(String::from),
+            ..Rows::all(table)
+        };
+        assert!(wrong(query(Some("a"), None, Table::Node)).contains("only runs"));
+        assert!(wrong(query(Some("../a"), None, Table::Run)).contains("no name"));
+        assert!(wrong(query(None, Some("a"), Table::Run)).contains("no run"));
+        assert!(wrong(query(Some("a"), None, Table::Attempt)).contains("no run"));
+        assert!(wrong(Rows::one(Table::Run, "a")).contains("there is no run a"));
+        assert!(wrong(Rows::one(Table::Volume, "\x1b")).contains("there is no volume"));
+        let none = all(&state, query(Some("b"), None, Table::Run));
+        assert_eq!(none, (vec![], 1));
+    }
+}
