@@ -5,9 +5,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use clap::Args;
-use longhaul_protocol::ask::{
-    Certificate, DriveStatus, Lines, NodeStatus, RunStatus, Status,
-};
+use longhaul_protocol::ask::{Certificate, DriveStatus, Lines, NodeStatus, RunStatus, Status};
 use longhaul_protocol::{Answer, Ask, ExitStatus};
 use longhaul_words::bytes;
 
