@@ -1,7 +1,7 @@
 //! The command line for operators: what they say to the coordinator, and how
 //! they see what it answers.
 //!
-//! A command is turned into [`Ask`]s, and prints words and tables for people,
+//! A command is turned into [`Ask`](longhaul_protocol::Ask)s, and prints words and tables for people,
 //! or with `--json` the answers as they are, for scripts. It knows nothing that
 //! the coordinator does not tell: a run, a drive, a volume stands as the answer
 //! says. What goes wrong is one line on standard error, and an exit code of the
