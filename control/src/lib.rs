@@ -5,6 +5,7 @@
 
 use std::error::Error;
 
+pub mod cli;
 pub mod core;
 pub mod database;
 pub mod journals;

@@ -12,52 +12,15 @@ use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
+use longhaul_protocol::schedule::CRON_BYTES_MAX;
+pub use longhaul_protocol::schedule::{CatchUp, Schedule};
 use longhaul_protocol::{Name, Time};
-use serde::{Deserialize, Serialize};
 
-/// Longest expression, in bytes.
-const CRON_BYTES_MAX: usize = 256;
 /// A run that is due for so long has been missed, in milliseconds: nobody was
 /// there to see to it.
 pub const MISSED_MS: u64 = 10 * 60_000;
 /// Times that are looked at to find the last one that was missed.
 const STEPS_MAX: usize = 100_000;
-
-/// When a job is due.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Schedule {
-    /// What it is called.
-    pub name: Name,
-    /// The job.
-    pub job: Name,
-    /// The cron expression.
-    pub cron: String,
-    /// The zone (`Europe/Berlin`); UTC if not said.
-    #[serde(default = "utc")]
-    pub zone: String,
-    /// What becomes of times that were missed.
-    #[serde(default)]
-    pub catch_up: CatchUp,
-    /// It is not looked at.
-    #[serde(default)]
-    pub is_disabled: bool,
-}
-
-fn utc() -> String {
-    "UTC".into()
-}
-
-/// What becomes of times at which nobody was there.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum CatchUp {
-    /// The last of them is made up for.
-    #[default]
-    One,
-    /// None is.
-    None,
-}
 
 /// A schedule that makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,76 +30,74 @@ pub struct NoSchedule {
     what: String,
 }
 
-impl Schedule {
-    /// The first time after this one; `None` if there is no other.
-    ///
-    /// # Errors
-    /// If the expression or the zone is none.
-    pub fn after(&self, time: Time) -> Result<Option<Time>, NoSchedule> {
-        let (cron, zone) = self.parts()?;
-        let now = self.zoned(time, &zone)?;
-        Ok(next(&cron, &now).map(|zoned| Time(zoned.timestamp().as_millisecond())))
-    }
+/// The first time of a schedule after this one; `None` if there is no other.
+///
+/// # Errors
+/// If the expression or the zone is none.
+pub fn after(schedule: &Schedule, time: Time) -> Result<Option<Time>, NoSchedule> {
+    let (cron, zone) = parts(schedule)?;
+    let now = zoned(schedule, time, &zone)?;
+    Ok(next(&cron, &now).map(|zoned| Time(zoned.timestamp().as_millisecond())))
+}
 
-    /// The last time of those from `first` on that are not after `now`, how many
-    /// there are, and the first after `now`.
-    ///
-    /// # Errors
-    /// As [`after`](Schedule::after).
-    pub fn due(&self, first: Time, now: Time) -> Result<Due, NoSchedule> {
-        let (cron, zone) = self.parts()?;
-        let mut due = Due {
-            last: first,
-            count: 1,
-            next: None,
+/// The last time of those from `first` on that are not after `now`, how many
+/// there are, and the first after `now`.
+///
+/// # Errors
+/// As [`after`].
+pub fn due(schedule: &Schedule, first: Time, now: Time) -> Result<Due, NoSchedule> {
+    let (cron, zone) = parts(schedule)?;
+    let mut due = Due {
+        last: first,
+        count: 1,
+        next: None,
+    };
+    let mut zoned = zoned(schedule, first, &zone)?;
+    for _ in 0..STEPS_MAX {
+        let Some(next) = next(&cron, &zoned) else {
+            return Ok(due);
         };
-        let mut zoned = self.zoned(first, &zone)?;
-        for _ in 0..STEPS_MAX {
-            let Some(next) = next(&cron, &zoned) else {
-                return Ok(due);
-            };
-            let time = Time(next.timestamp().as_millisecond());
-            if time > now {
-                due.next = Some(time);
-                return Ok(due);
-            }
-            due.last = time;
-            due.count += 1;
-            zoned = next;
+        let time = Time(next.timestamp().as_millisecond());
+        if time > now {
+            due.next = Some(time);
+            return Ok(due);
         }
-        // More than anybody counts: on from here.
-        due.next = self.after(now)?;
-        Ok(due)
+        due.last = time;
+        due.count += 1;
+        zoned = next;
     }
+    // More than anybody counts: on from here.
+    due.next = after(schedule, now)?;
+    Ok(due)
+}
 
-    fn parts(&self) -> Result<(Cron, TimeZone), NoSchedule> {
-        let no = |what: String| NoSchedule {
-            schedule: self.name.clone(),
-            what,
-        };
-        if self.cron.len() > CRON_BYTES_MAX {
-            return Err(no(format!(
-                "an expression of more than {CRON_BYTES_MAX} bytes"
-            )));
-        }
-        let parser = CronParser::builder()
-            .seconds(Seconds::Disallowed)
-            .year(Year::Disallowed)
-            .build();
-        let cron = parser.parse(&self.cron);
-        let cron = cron.map_err(|error| no(format!("{:?}: {error}", self.cron)))?;
-        let zone = TimeZone::get(&self.zone);
-        let zone = zone.map_err(|error| no(format!("zone {:?}: {error}", self.zone)))?;
-        Ok((cron, zone))
+fn parts(schedule: &Schedule) -> Result<(Cron, TimeZone), NoSchedule> {
+    let no = |what: String| NoSchedule {
+        schedule: schedule.name.clone(),
+        what,
+    };
+    if schedule.cron.len() > CRON_BYTES_MAX {
+        return Err(no(format!(
+            "an expression of more than {CRON_BYTES_MAX} bytes"
+        )));
     }
+    let parser = CronParser::builder()
+        .seconds(Seconds::Disallowed)
+        .year(Year::Disallowed)
+        .build();
+    let cron = parser.parse(&schedule.cron);
+    let cron = cron.map_err(|error| no(format!("{:?}: {error}", schedule.cron)))?;
+    let zone = TimeZone::get(&schedule.zone);
+    let zone = zone.map_err(|error| no(format!("zone {:?}: {error}", schedule.zone)))?;
+    Ok((cron, zone))
+}
 
-    fn zoned(&self, time: Time, zone: &TimeZone) -> Result<Zoned, NoSchedule> {
-        let stamp = Timestamp::from_millisecond(time.0).map_err(|error| NoSchedule {
-            schedule: self.name.clone(),
-            what: error.to_string(),
-        })?;
-        Ok(stamp.to_zoned(zone.clone()))
-    }
+fn zoned(schedule: &Schedule, time: Time, zone: &TimeZone) -> Result<Zoned, NoSchedule> {
+    let stamp = Timestamp::from_millisecond(time.0).map_err(|error| NoSchedule {
+        schedule: schedule.name.clone(),
+        what: error.to_string(),
+    })?;
+    Ok(stamp.to_zoned(zone.clone()))
 }
 
 /// Times that have come.
@@ -181,7 +142,7 @@ mod tests {
         let mut now = time(from);
         let mut found = Vec::new();
         for _ in 0..count {
-            now = schedule.after(now).expect("a schedule").expect("a time");
+            now = after(&schedule, now).expect("a schedule").expect("a time");
             let stamp = Timestamp::from_millisecond(now.0).expect("a time");
             found.push(stamp.to_string());
         }
@@ -229,9 +190,8 @@ mod tests {
     #[test]
     fn of_what_was_missed_the_last_is_known() {
         let schedule = schedule("0 22 * * *", "UTC");
-        let due = schedule
-            .due(time("2026-11-20T22:00:00Z"), time("2026-11-25T08:00:00Z"))
-            .expect("a schedule");
+        let (first, now) = (time("2026-11-20T22:00:00Z"), time("2026-11-25T08:00:00Z"));
+        let due = due(&schedule, first, now).expect("a schedule");
         assert_eq!(
             due,
             Due {
@@ -245,16 +205,16 @@ mod tests {
     #[test]
     fn what_never_comes_is_no_time_and_nonsense_is_refused() {
         let never = schedule("0 0 31 2 *", "UTC");
-        assert_eq!(never.after(time("2026-01-01T00:00:00Z")), Ok(None));
+        assert_eq!(after(&never, time("2026-01-01T00:00:00Z")), Ok(None));
         let refused = |cron: &str, zone: &str| {
-            let error = schedule(cron, zone).after(Time(0)).expect_err("refused");
+            let error = after(&schedule(cron, zone), Time(0)).expect_err("refused");
             error.to_string()
         };
         assert!(refused("0 22 * *", "UTC").contains("schedule nightly"));
         assert!(refused("0 0 22 * * *", "UTC").contains("0 0 22"));
         assert!(refused("0 22 * * *", "Europe/Atlantis").contains("Atlantis"));
         assert!(refused(&"0".repeat(300), "UTC").contains("256"));
-        let far = schedule("0 22 * * *", "UTC").after(Time(i64::MAX));
+        let far = after(&schedule("0 22 * * *", "UTC"), Time(i64::MAX));
         far.expect_err("beyond the calendar");
     }
 }

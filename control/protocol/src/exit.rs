@@ -25,9 +25,24 @@ pub enum ExitStatus {
     Unfinished = 6,
     /// Needs a volume or an operator.
     Operator = 7,
+    /// The coordinator cannot be reached.
+    Unreachable = 8,
 }
 
-const ALL: [ExitStatus; 8] = [
+/// The table in words, for `--help`.
+pub const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  done, but some files could not be read or restored; each is named
+  2  wrong usage
+  3  the drive or the medium failed
+  4  refused, to protect data
+  5  held by another
+  6  interrupted or unfinished; can be resumed or closed
+  7  needs a volume or an operator
+  8  the coordinator cannot be reached";
+
+const ALL: [ExitStatus; 9] = [
     ExitStatus::Done,
     ExitStatus::Incomplete,
     ExitStatus::Usage,
@@ -36,6 +51,7 @@ const ALL: [ExitStatus; 8] = [
     ExitStatus::Held,
     ExitStatus::Unfinished,
     ExitStatus::Operator,
+    ExitStatus::Unreachable,
 ];
 
 impl TryFrom<u8> for ExitStatus {
@@ -71,7 +87,8 @@ mod tests {
                 code.to_string()
             );
             assert_eq!(ExitStatus::try_from(code), Ok(status));
+            assert!(EXIT_CODES.contains(&format!("\n  {code}  ")), "{code}");
         }
-        serde_json::from_str::<ExitStatus>("8").expect_err("no status");
+        serde_json::from_str::<ExitStatus>("9").expect_err("no status");
     }
 }

@@ -8,6 +8,9 @@ use crate::Name;
 pub const PATHS_MAX: usize = 1000;
 /// Longest path, pattern or command, in bytes (PATH_MAX, limits.h).
 pub const TEXT_BYTES_MAX: usize = 4096;
+/// Longest job, in bytes of JSON: with all that comes with it, the order to
+/// begin it is a message still.
+pub const JOB_BYTES_MAX: usize = 256 << 10;
 /// Attempts that one run may have.
 pub const ATTEMPTS_MAX: u32 = 100;
 const MINUTES_A_DAY: u32 = 24 * 60;
@@ -162,6 +165,11 @@ impl Job {
         if self.retries >= ATTEMPTS_MAX {
             return Some(format!("at most {} retries", ATTEMPTS_MAX - 1));
         }
+        if serde_json::to_string(self).map_or(true, |json| json.len() > JOB_BYTES_MAX) {
+            return Some(format!(
+                "more than {JOB_BYTES_MAX} bytes of paths and texts"
+            ));
+        }
         let window = self.window?;
         let fits = window.from < MINUTES_A_DAY && (1..=MINUTES_A_DAY).contains(&window.minutes);
         (!fits).then(|| "a window begins in minute 0 to 1439 and has 1 to 1440 of them".into())
@@ -236,6 +244,8 @@ mod tests {
         assert!(refused(|job| job.work.paths = vec!["srv".into()]).contains("absolute"));
         assert!(refused(|job| job.work.excludes = vec!["x".repeat(5000)]).contains("4096"));
         assert!(refused(|job| job.retries = 100).contains("99"));
+        let long = |job: &mut Job| job.work.paths = vec![format!("/{}", "x".repeat(4000)); 66];
+        assert!(refused(long).contains("262144"));
         let window = |from, minutes| Window { from, minutes };
         for wrong in [window(1440, 1), window(0, 0), window(0, 1441)] {
             let mut job = job();

@@ -1,4 +1,5 @@
-//! What the coordinator and the backup services say to each other.
+//! What the coordinator, the backup services and the operators say to each
+//! other.
 //!
 //! A service keeps one connection to the coordinator, and says [`Report`]s on
 //! it; the coordinator says [`Order`]s. Both are JSON behind a length
@@ -14,17 +15,25 @@
 //! ([`Heard`](order::What::Heard)). Each carries where it belongs, so hearing it twice, or
 //! late, changes nothing.
 //!
+//! An operator's connection begins with an [`Ask`], and each is answered by one
+//! [`Answer`], in order.
+//!
 //! | file | noun |
 //! | --- | --- |
 //! | `frame` | a message as bytes |
 //! | `name` | names of nodes, jobs, pools, drives |
 //! | `run` | runs, attempts, times |
 //! | `job` | what is backed up, where to, how |
+//! | `schedule` | when a job is due |
 //! | `exit` | how a program ends |
 //! | `report` | what a service says |
 //! | `order` | what the coordinator says |
+//! | `command` | what operators want |
+//! | `ask` | what operators say, and what they are answered |
 #![forbid(unsafe_code)]
 
+pub mod ask;
+pub mod command;
 pub mod exit;
 pub mod frame;
 pub mod job;
@@ -32,12 +41,16 @@ pub mod name;
 pub mod order;
 pub mod report;
 pub mod run;
+pub mod schedule;
 
+pub use ask::{Answer, Ask};
+pub use command::Command;
 pub use exit::ExitStatus;
 pub use name::Name;
 pub use order::Order;
 pub use report::{Hello, Report};
 pub use run::{AttemptId, RunId, Time};
+pub use schedule::Schedule;
 
 /// Version of the protocol. A service and a coordinator of different ones do not
 /// talk.

@@ -1,6 +1,7 @@
 //! Runs of jobs, and the attempts to carry them out.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -49,6 +50,34 @@ impl fmt::Display for RunId {
     }
 }
 
+/// A text that names no run, or no attempt.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no run (JOB@DUE, as `lh-control run list` shows them)")]
+pub struct NoRun(String);
+
+impl NoRun {
+    fn new(text: &str) -> NoRun {
+        // It may be long, and goes to a terminal.
+        NoRun(text.chars().take(TEXT_CHARS_MAX).collect())
+    }
+}
+
+/// Longest text of a run: the longest name, and the digits of a moment.
+const TEXT_CHARS_MAX: usize = 96;
+
+impl FromStr for RunId {
+    type Err = NoRun;
+
+    fn from_str(text: &str) -> Result<RunId, NoRun> {
+        let parts = || {
+            let (job, due) = text.split_once('@')?;
+            let (job, due) = (job.parse().ok()?, Time(due.parse().ok()?));
+            Some(RunId { job, due })
+        };
+        parts().ok_or_else(|| NoRun::new(text))
+    }
+}
+
 /// One attempt to carry a run out, on one node.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AttemptId {
@@ -61,6 +90,19 @@ pub struct AttemptId {
 impl fmt::Display for AttemptId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}#{}", self.run, self.number)
+    }
+}
+
+impl FromStr for AttemptId {
+    type Err = NoRun;
+
+    fn from_str(text: &str) -> Result<AttemptId, NoRun> {
+        let parts = || {
+            let (run, number) = text.split_once('#')?;
+            let (run, number) = (run.parse().ok()?, number.parse().ok()?);
+            Some(AttemptId { run, number })
+        };
+        parts().ok_or_else(|| NoRun::new(text))
     }
 }
 
@@ -78,3 +120,27 @@ pub struct Token(pub u32);
 )]
 #[serde(transparent)]
 pub struct Epoch(pub u64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_and_an_attempt_come_back_from_their_texts() {
+        let run = RunId {
+            job: "db-1.daily".parse().expect("a name"),
+            due: Time(-5),
+        };
+        assert_eq!(run.to_string().parse(), Ok(run.clone()));
+        let attempt = AttemptId { run, number: 12 };
+        assert_eq!(attempt.to_string().parse(), Ok(attempt));
+        for bad in ["", "db", "db@", "@5", "db@5#1", "db@5 ", "a b@5"] {
+            bad.parse::<RunId>().expect_err(bad);
+        }
+        for bad in ["db@5", "db@5#", "db@5#-1", "#1"] {
+            bad.parse::<AttemptId>().expect_err(bad);
+        }
+        let long = "x".repeat(5000).parse::<RunId>().expect_err("no run");
+        assert!(long.to_string().len() < 200);
+    }
+}

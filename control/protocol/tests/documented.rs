@@ -2,10 +2,13 @@
 //! one.
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::fs;
 
 use longhaul_protocol::frame::{Decoder, encode};
-use longhaul_protocol::{Order, Report};
+use longhaul_protocol::{Answer, Ask, Order, Report};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 const REPORTS: [&str; 8] = [
@@ -29,25 +32,79 @@ const ORDERS: [&str; 8] = [
     "occurrences",
 ];
 
+const ASKS: [&str; 5] = ["command", "rows", "events", "run", "status"];
+const ANSWERS: [&str; 5] = ["done", "failed", "rows", "run", "status"];
+const COMMANDS: [&str; 21] = [
+    "add-node",
+    "remove-node",
+    "drain",
+    "confirm-fenced",
+    "pool-drive",
+    "disable-drive",
+    "drive-is-well",
+    "remove-drive",
+    "add-volume",
+    "move-volume",
+    "close-volume",
+    "open-volume",
+    "remove-volume",
+    "set-job",
+    "remove-job",
+    "set-schedule",
+    "remove-schedule",
+    "run",
+    "stop",
+    "resume",
+    "remove-run",
+];
+
+/// Whether it is such a message, and comes back as it was.
+fn is_message<M: Serialize + DeserializeOwned + PartialEq + Debug>(json: &str) {
+    let value: Value = serde_json::from_str(json).expect(json);
+    let read = |value: &[u8]| {
+        let mut decoder = Decoder::default();
+        decoder.push(value);
+        decoder.message::<M>().expect(json).expect(json)
+    };
+    let message = read(&encode(&value).expect(json));
+    assert_eq!(read(&encode(&message).expect(json)), message, "{json}");
+}
+
 #[test]
 fn the_examples_are_messages() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/protocol.md");
     let text = fs::read_to_string(path).expect("the document");
-    let (mut reports, mut orders) = (BTreeSet::new(), BTreeSet::new());
+    let mut found = BTreeSet::new();
     for block in text.split("```json\n").skip(1) {
         let json = block.split("```").next().expect("an end");
         let value: Value = serde_json::from_str(json).expect(json);
-        let mut decoder = Decoder::default();
-        decoder.push(&encode(&value).expect(json));
-        if let Some(kind) = value["report"].as_str() {
-            decoder.message::<Report>().expect(json).expect(json);
-            reports.insert(kind.to_owned());
+        let kinds = ["report", "order", "ask", "answer", "command"];
+        found.extend(kinds.into_iter().filter_map(|kind| {
+            let name = value[kind].as_str()?.to_owned();
+            Some((kind, name))
+        }));
+        if value.get("report").is_some() {
+            is_message::<Report>(json);
+        } else if value.get("ask").is_some() {
+            is_message::<Ask>(json);
+        } else if value.get("answer").is_some() {
+            is_message::<Answer>(json);
         } else {
-            decoder.message::<Order>().expect(json).expect(json);
-            orders.insert(value["order"].as_str().expect(json).to_owned());
+            is_message::<Order>(json);
         }
     }
-    let all = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    assert_eq!(reports, all(&REPORTS));
-    assert_eq!(orders, all(&ORDERS));
+    let of = |kind, names: &[&str]| -> Vec<(&str, String)> {
+        names
+            .iter()
+            .map(|name| (kind, (*name).to_owned()))
+            .collect()
+    };
+    let all = [
+        of("report", &REPORTS),
+        of("order", &ORDERS),
+        of("ask", &ASKS),
+        of("answer", &ANSWERS),
+        of("command", &COMMANDS),
+    ];
+    assert_eq!(found, all.into_iter().flatten().collect());
 }

@@ -18,7 +18,7 @@ impl Coordinator {
     }
 
     /// All attempts that are under way on this node.
-    fn all_under_way(&self, node: &Name) -> Vec<AttemptId> {
+    pub(super) fn all_under_way(&self, node: &Name) -> Vec<AttemptId> {
         self.state.under_way(node).cloned().collect()
     }
 

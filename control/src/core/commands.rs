@@ -1,53 +1,28 @@
 //! What operators want.
 
-use longhaul_protocol::job::{Job, NoJob};
+use longhaul_protocol::ask::words;
+use longhaul_protocol::command::DUE_OFF_MS_MAX;
+use longhaul_protocol::job::{DriveChoice, Job, NoJob, Place};
 use longhaul_protocol::order::{Stop, What};
-use longhaul_protocol::{Name, RunId, Time};
+use longhaul_protocol::{Command, ExitStatus, Name, RunId, Schedule, Time};
 use uuid::Uuid;
 
-use super::Coordinator;
-use super::state::{Change, Node, Run, RunState, Scheduled, Volume};
-use crate::schedule::{NoSchedule, Schedule};
-
-/// An operator's command.
-#[derive(Debug, Clone)]
-pub enum Command {
-    /// A node may connect.
-    AddNode(Name),
-    /// Nothing more is begun on a node, or something is again.
-    Drain(Name, bool),
-    /// A drive is in a pool, or in none.
-    PoolDrive(Name, Option<Name>),
-    /// A drive is well again.
-    DriveIsWell(Name),
-    /// A volume is in a pool.
-    AddVolume(Uuid, Name, Name),
-    /// A job is as given from now on; runs that are there already stay as they
-    /// are.
-    SetJob(Box<Job>),
-    /// There is no such job any more.
-    RemoveJob(Name),
-    /// A schedule is as given from now on.
-    SetSchedule(Box<Schedule>),
-    /// There is no such schedule any more.
-    RemoveSchedule(Name),
-    /// A job is due.
-    Run(RunId),
-    /// A run is to end: at a checkpoint, if it is under way.
-    Stop(RunId),
-    /// A run that was held, has failed, or was stopped goes on.
-    Resume(RunId),
-}
+use super::state::{Change, Drive, Key, Node, Run, RunState, Scheduled, Volume};
+use super::{Coordinator, Output};
+use crate::schedule::{self, NoSchedule};
 
 /// Why a command was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CommandError {
+pub(super) enum CommandError {
     /// There is nothing of this kind and name.
     #[error("there is no {0} {1}")]
     Unknown(&'static str, String),
     /// It makes no sense in the state that things are in.
     #[error("{0}")]
     Refused(String),
+    /// It makes no sense at all.
+    #[error("{0}")]
+    Senseless(String),
     /// The job makes no sense.
     #[error(transparent)]
     Job(#[from] NoJob),
@@ -56,73 +31,156 @@ pub enum CommandError {
     Schedule(#[from] NoSchedule),
 }
 
-fn unknown(kind: &'static str, name: &impl ToString) -> CommandError {
+impl CommandError {
+    pub(super) fn exit(&self) -> ExitStatus {
+        match self {
+            CommandError::Refused(_) => ExitStatus::Refused,
+            _ => ExitStatus::Usage,
+        }
+    }
+}
+
+type Result<T> = std::result::Result<T, CommandError>;
+
+pub(super) fn unknown(kind: &'static str, name: &impl ToString) -> CommandError {
     CommandError::Unknown(kind, name.to_string())
 }
 
+fn refused<T>(why: impl Into<String>) -> Result<T> {
+    Err(CommandError::Refused(why.into()))
+}
+
 impl Coordinator {
-    pub(super) fn command(&mut self, now: Time, command: Command) -> Result<(), CommandError> {
+    pub(super) fn command(&mut self, now: Time, command: Command) -> Result<()> {
         match command {
-            Command::AddNode(name) if self.state.nodes.contains_key(&name) => {
-                return Err(CommandError::Refused(format!(
-                    "node {name} is there already"
-                )));
+            Command::AddNode { node } => self.add_node(node),
+            Command::RemoveNode { node } => self.remove_node(node),
+            Command::Drain { node, is_drained } => self.drain(node, is_drained),
+            Command::ConfirmFenced { node } => self.confirm_fenced(now, &node),
+            Command::PoolDrive { drive, pool } => self.set_drive(drive, |row| row.pool = pool),
+            Command::DisableDrive { drive, is_disabled } => {
+                self.set_drive(drive, |row| row.is_disabled = is_disabled)
             }
-            Command::AddNode(name) => self.change(Change::Node(name, Node::default())),
-            Command::Drain(name, is_drained) => {
-                let node = self.state.nodes.get(&name).cloned();
-                let mut node = node.ok_or_else(|| unknown("node", &name))?;
-                node.is_drained = is_drained;
-                self.change(Change::Node(name, node));
+            Command::DriveIsWell { drive } => self.set_drive(drive, |row| row.trouble = None),
+            Command::RemoveDrive { drive } => self.remove_drive(drive),
+            Command::AddVolume { uuid, volume, pool } => self.add_volume(uuid, volume, pool),
+            Command::MoveVolume { volume, pool } => self.set_volume(&volume, |row| row.pool = pool),
+            Command::CloseVolume { volume, why } => {
+                self.set_volume(&volume, |row| row.closed = Some(words(&why)))
             }
-            Command::PoolDrive(serial, pool) => {
-                let drive = self.state.drives.get(&serial).cloned();
-                let mut drive = drive.ok_or_else(|| unknown("drive", &serial))?;
-                drive.pool = pool;
-                self.change(Change::Drive(serial, drive));
+            Command::OpenVolume { volume } => self.set_volume(&volume, |row| row.closed = None),
+            Command::RemoveVolume { volume } => {
+                let (uuid, _) = self.idle_volume(&volume)?;
+                self.change(Change::Removed(Key::Volume(uuid)));
+                Ok(())
             }
-            Command::DriveIsWell(serial) => {
-                let drive = self.state.drives.get(&serial).cloned();
-                let mut drive = drive.ok_or_else(|| unknown("drive", &serial))?;
-                drive.trouble = None;
-                self.change(Change::Drive(serial, drive));
-            }
-            Command::AddVolume(uuid, name, pool) => self.add_volume(uuid, name, pool)?,
-            Command::SetJob(job) => {
-                job.check()?;
-                self.change(Change::Job(job.name.clone(), Some(job)));
-            }
-            Command::RemoveJob(name) if self.state.jobs.contains_key(&name) => {
-                self.change(Change::Job(name, None));
-            }
-            Command::RemoveJob(name) => return Err(unknown("job", &name)),
-            Command::SetSchedule(schedule) => {
-                if !self.state.jobs.contains_key(&schedule.job) {
-                    return Err(unknown("job", &schedule.job));
+            Command::SetJob { job } => self.set_job(job),
+            Command::RemoveJob { job } => self.remove_job(job),
+            Command::SetSchedule { schedule } => self.set_schedule(now, *schedule),
+            Command::RemoveSchedule { schedule } => self.remove_schedule(schedule),
+            Command::Run { run } => {
+                let off = now.since(run.due).max(run.due.since(now));
+                if off > DUE_OFF_MS_MAX {
+                    return refused(format!(
+                        "run {run} is due more than a day from now: compare this host's clock \
+                         with the coordinator's"
+                    ));
                 }
-                let next = schedule.after(now)?;
-                let name = schedule.name.clone();
-                let schedule = *schedule;
-                let row = Box::new(Scheduled { schedule, next });
-                self.change(Change::Schedule(name, Some(row)));
+                self.run(run)
             }
-            Command::RemoveSchedule(name) if self.state.schedules.contains_key(&name) => {
-                self.change(Change::Schedule(name, None));
-            }
-            Command::RemoveSchedule(name) => return Err(unknown("schedule", &name)),
-            Command::Run(id) => self.run(id)?,
-            Command::Stop(id) => self.stop(id)?,
-            Command::Resume(id) => self.resume(now, id)?,
+            Command::Stop { run } => self.stop(run),
+            Command::Resume { run } => self.resume(now, run),
+            Command::RemoveRun { run } => self.remove_run(run),
         }
+    }
+
+    fn add_node(&mut self, name: Name) -> Result<()> {
+        if self.state.nodes.contains_key(&name) {
+            return refused(format!("node {name} is there already"));
+        }
+        self.change(Change::Node(name, Node::default()));
         Ok(())
     }
 
-    fn add_volume(&mut self, uuid: Uuid, name: Name, pool: Name) -> Result<(), CommandError> {
+    fn remove_node(&mut self, name: Name) -> Result<()> {
+        if !self.state.nodes.contains_key(&name) {
+            return Err(unknown("node", &name));
+        }
+        if let Some(attempt) = self.all_under_way(&name).first() {
+            return refused(format!("node {name} has attempt {attempt} under way"));
+        }
+        self.no_job_wants(&format!("node {name}"), |job| {
+            job.place == Place::Node(name.clone())
+        })?;
+        if self.links.remove(&name).is_some() {
+            self.outputs.push(Output::Close(name.clone()));
+        }
+        self.away.remove(&name);
+        self.change(Change::Removed(Key::Node(name)));
+        Ok(())
+    }
+
+    /// Refuses to remove what a job names.
+    fn no_job_wants(&self, what: &str, wants: impl Fn(&Job) -> bool) -> Result<()> {
+        match self.state.jobs.values().find(|job| wants(job)) {
+            Some(job) => refused(format!("job {} wants {what}", job.name)),
+            None => Ok(()),
+        }
+    }
+
+    fn drain(&mut self, name: Name, is_drained: bool) -> Result<()> {
+        let node = self.state.nodes.get(&name).cloned();
+        let mut node = node.ok_or_else(|| unknown("node", &name))?;
+        node.is_drained = is_drained;
+        self.change(Change::Node(name, node));
+        Ok(())
+    }
+
+    /// Somebody says that a node does nothing any more. One that talks does.
+    fn confirm_fenced(&mut self, now: Time, name: &Name) -> Result<()> {
+        if !self.state.nodes.contains_key(name) {
+            return Err(unknown("node", name));
+        }
+        if self.links.contains_key(name) {
+            return refused(format!(
+                "the service of node {name} is connected: it is not fenced"
+            ));
+        }
+        self.dead(now, name);
+        Ok(())
+    }
+
+    fn set_drive(&mut self, serial: Name, set: impl FnOnce(&mut Drive)) -> Result<()> {
+        let drive = self.state.drives.get(&serial).cloned();
+        let mut drive = drive.ok_or_else(|| unknown("drive", &serial))?;
+        set(&mut drive);
+        self.change(Change::Drive(serial, drive));
+        Ok(())
+    }
+
+    /// Where a node reaches it, somebody who is gone may still write by it, and
+    /// its row says whom to take it from.
+    fn remove_drive(&mut self, serial: Name) -> Result<()> {
+        let drive = self.state.drives.get(&serial);
+        let drive = drive.ok_or_else(|| unknown("drive", &serial))?;
+        if let Some(holder) = &drive.holder {
+            return refused(format!("attempt {holder} has drive {serial}"));
+        }
+        let mut nodes = self.state.nodes.iter();
+        if let Some((node, _)) = nodes.find(|(_, node)| node.reaches.contains(&serial)) {
+            return refused(format!("node {node} reaches drive {serial}"));
+        }
+        self.no_job_wants(&format!("drive {serial}"), |job| {
+            job.drive == DriveChoice::Serial(serial.clone())
+        })?;
+        self.change(Change::Removed(Key::Drive(serial)));
+        Ok(())
+    }
+
+    fn add_volume(&mut self, uuid: Uuid, name: Name, pool: Name) -> Result<()> {
         let mut volumes = self.state.volumes.iter();
         if volumes.any(|(other, volume)| *other == uuid || volume.name == name) {
-            return Err(CommandError::Refused(format!(
-                "volume {name} is there already"
-            )));
+            return refused(format!("volume {name}, or {uuid}, is there already"));
         }
         let volume = Volume {
             name,
@@ -135,8 +193,66 @@ impl Coordinator {
         Ok(())
     }
 
+    /// A volume that nobody may be writing to, or has to go on with.
+    fn idle_volume(&self, name: &Name) -> Result<(Uuid, Volume)> {
+        let mut volumes = self.state.volumes.iter();
+        let found = volumes.find(|(_, volume)| volume.name == *name);
+        let (uuid, volume) = found.ok_or_else(|| unknown("volume", name))?;
+        if let Some(writer) = &volume.writer {
+            return refused(format!("attempt {writer} may be writing to volume {name}"));
+        }
+        if let Some(run) = &volume.unfinished {
+            return refused(format!(
+                "volume {name} ends in what run {run} has begun: resume the run, or remove it"
+            ));
+        }
+        Ok((*uuid, volume.clone()))
+    }
+
+    fn set_volume(&mut self, name: &Name, set: impl FnOnce(&mut Volume)) -> Result<()> {
+        let (uuid, mut volume) = self.idle_volume(name)?;
+        set(&mut volume);
+        self.change(Change::Volume(uuid, volume));
+        Ok(())
+    }
+
+    fn set_job(&mut self, job: Box<Job>) -> Result<()> {
+        job.check()?;
+        self.change(Change::Job(job.name.clone(), job));
+        Ok(())
+    }
+
+    fn remove_job(&mut self, name: Name) -> Result<()> {
+        if !self.state.jobs.contains_key(&name) {
+            return Err(unknown("job", &name));
+        }
+        self.change(Change::Removed(Key::Job(name)));
+        Ok(())
+    }
+
+    fn set_schedule(&mut self, now: Time, schedule: Schedule) -> Result<()> {
+        if !self.state.jobs.contains_key(&schedule.job) {
+            return Err(unknown("job", &schedule.job));
+        }
+        let next = schedule::after(&schedule, now)?;
+        let name = schedule.name.clone();
+        self.change(Change::Schedule(
+            name,
+            Box::new(Scheduled { schedule, next }),
+        ));
+        Ok(())
+    }
+
+    fn remove_schedule(&mut self, name: Name) -> Result<()> {
+        if !self.state.schedules.contains_key(&name) {
+            return Err(unknown("schedule", &name));
+        }
+        self.change(Change::Removed(Key::Schedule(name)));
+        Ok(())
+    }
+
     /// The job is due; that it is is said as often as anybody likes.
-    pub(super) fn run(&mut self, id: RunId) -> Result<(), CommandError> {
+    pub(super) fn run(&mut self, id: RunId) -> Result<()> {
         if self.state.runs.contains_key(&id) {
             return Ok(());
         }
@@ -152,13 +268,13 @@ impl Coordinator {
         Ok(())
     }
 
-    fn stop(&mut self, id: RunId) -> Result<(), CommandError> {
+    fn stop(&mut self, id: RunId) -> Result<()> {
         let run = self.state.runs.get(&id).cloned();
         let mut run = run.ok_or_else(|| unknown("run", &id))?;
         let words = "stopped by an operator";
         match run.state {
             RunState::Done(_) | RunState::Failed(_) => {
-                return Err(CommandError::Refused(format!("run {id} is over")));
+                return refused(format!("run {id} is over"));
             }
             RunState::Waiting | RunState::Held(_) => run.state = RunState::Failed(words.into()),
             RunState::Active => {
@@ -175,7 +291,7 @@ impl Coordinator {
         Ok(())
     }
 
-    fn resume(&mut self, now: Time, id: RunId) -> Result<(), CommandError> {
+    fn resume(&mut self, now: Time, id: RunId) -> Result<()> {
         let run = self.state.runs.get(&id).cloned();
         let mut run = run.ok_or_else(|| unknown("run", &id))?;
         match run.state {
@@ -184,12 +300,36 @@ impl Coordinator {
                 run.failures = 0;
                 run.not_before = now;
             }
-            _ => {
-                let why = format!("run {id} waits for nobody");
-                return Err(CommandError::Refused(why));
-            }
+            _ => return refused(format!("run {id} waits for nobody")),
         }
         self.change(Change::Run(id, Box::new(run)));
+        Ok(())
+    }
+
+    /// Nobody can go on with it any more, so nothing is appended to volumes that
+    /// end in its set.
+    fn remove_run(&mut self, id: RunId) -> Result<()> {
+        let run = self.state.runs.get(&id);
+        if run.ok_or_else(|| unknown("run", &id))?.state.is_open() {
+            return refused(format!("run {id} is not over: stop it first"));
+        }
+        let volumes = self.state.volumes.iter();
+        let unfinished: Vec<(Uuid, Volume)> = volumes
+            .filter(|(_, volume)| volume.unfinished.as_ref() == Some(&id))
+            .map(|(uuid, volume)| (*uuid, volume.clone()))
+            .collect();
+        for (uuid, mut volume) in unfinished {
+            volume.unfinished = None;
+            let why = || format!("ends in what run {id} had begun");
+            volume.closed.get_or_insert_with(why);
+            self.change(Change::Volume(uuid, volume));
+        }
+        let attempts = self.state.attempts_of(&id);
+        let attempts: Vec<_> = attempts.map(|(id, _)| id.clone()).collect();
+        for attempt in attempts {
+            self.change(Change::Removed(Key::Attempt(attempt)));
+        }
+        self.change(Change::Removed(Key::Run(id)));
         Ok(())
     }
 }

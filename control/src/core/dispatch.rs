@@ -91,7 +91,7 @@ impl Coordinator {
         found.map(|(other, _)| other.clone())
     }
 
-    fn node(&self, run: &Run) -> Result<Name, Why> {
+    pub(super) fn node(&self, run: &Run) -> Result<Name, Why> {
         let node = match &run.job.place {
             Place::Node(node) => node,
             Place::Application(name) => {

@@ -4,7 +4,7 @@ use longhaul_protocol::{Name, RunId, Time};
 
 use super::state::{Change, Scheduled};
 use super::{Coordinator, Notice, Output};
-use crate::schedule::{CatchUp, MISSED_MS};
+use crate::schedule::{self, CatchUp, MISSED_MS};
 
 impl Coordinator {
     /// Makes the runs that are due.
@@ -27,10 +27,13 @@ impl Coordinator {
         let Some(mut row) = self.state.schedules.get(&name).cloned() else {
             return;
         };
-        let Some(Ok(due)) = row.next.map(|first| row.schedule.due(first, now)) else {
+        let Some(Ok(due)) = row
+            .next
+            .map(|first| schedule::due(&row.schedule, first, now))
+        else {
             // It was checked when it was set; its zone may be gone since.
             row.schedule.is_disabled = true;
-            self.change(Change::Schedule(name, Some(Box::new(row))));
+            self.change(Change::Schedule(name, Box::new(row)));
             return;
         };
         let was_missed = now.since(due.last) > MISSED_MS;
@@ -45,7 +48,7 @@ impl Coordinator {
             job: row.schedule.job.clone(),
             due: due.last,
         };
-        self.change(Change::Schedule(name.clone(), Some(Box::new(row))));
+        self.change(Change::Schedule(name.clone(), Box::new(row)));
         if is_made_up_for && let Err(error) = self.run(id.clone()) {
             // The job was removed.
             let why = format!("schedule {name}: {error}");
@@ -57,10 +60,11 @@ impl Coordinator {
 #[cfg(test)]
 mod tests {
     use longhaul_protocol::job::Job;
+    use longhaul_protocol::{Answer, Ask, Command};
     use uuid::Uuid;
 
     use super::*;
-    use crate::core::{Command, Input, Settings, state::State};
+    use crate::core::{Asker, Input, Settings, state::State};
     use crate::schedule::Schedule;
 
     const MINUTE: i64 = 60_000;
@@ -90,13 +94,20 @@ mod tests {
             is_disabled: false,
         };
         for command in [
-            Command::SetJob(Box::new(job)),
-            Command::SetSchedule(Box::new(schedule)),
+            Command::SetJob { job: Box::new(job) },
+            Command::SetSchedule {
+                schedule: Box::new(schedule),
+            },
         ] {
-            let outputs = coordinator.handle(Time(0), Input::Command(command));
-            assert!(outputs.contains(&Output::Answer(Ok(()))), "{outputs:?}");
+            let outputs = command_of(&mut coordinator, command);
+            let done = Output::Answer(Asker(1), Answer::Done);
+            assert!(outputs.contains(&done), "{outputs:?}");
         }
         coordinator
+    }
+
+    fn command_of(coordinator: &mut Coordinator, command: Command) -> Vec<Output> {
+        coordinator.handle(Time(0), Input::Ask(Asker(1), Ask::Command(command)))
     }
 
     /// The minutes for which there are runs.
@@ -145,8 +156,8 @@ mod tests {
     #[test]
     fn a_schedule_of_a_job_that_is_gone_says_so() {
         let mut coordinator = coordinator(CatchUp::One);
-        let command = Command::RemoveJob(name("db"));
-        coordinator.handle(Time(0), Input::Command(command));
+        let job = name("db");
+        command_of(&mut coordinator, Command::RemoveJob { job });
         let told = tick(&mut coordinator, 15);
         assert!(
             matches!(&told[..], [Output::Notify(Notice::Failed(..))]),

@@ -14,7 +14,7 @@ const SILENT_INTERVALS: u64 = 3;
 #[derive(Debug)]
 pub(super) struct Link {
     /// When something was heard last.
-    heard: Time,
+    pub(super) heard: Time,
     /// Whether it has said which attempts it has.
     pub(super) is_known: bool,
 }
@@ -138,8 +138,15 @@ impl Coordinator {
             .map(|(node, _)| node.clone())
             .collect();
         for node in silent {
-            self.links.remove(&node);
+            self.gone(&node);
             self.outputs.push(Output::Close(node));
+        }
+    }
+
+    /// A connection is no more.
+    pub(super) fn gone(&mut self, node: &Name) {
+        if let Some(link) = self.links.remove(node) {
+            self.away.insert(node.clone(), link.heard);
         }
     }
 }

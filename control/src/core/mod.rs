@@ -3,7 +3,8 @@
 //! [`Coordinator::handle`] takes one input at a time, with the time at which it
 //! came, and gives what is to be done, in order. Whoever carries that out makes
 //! all that changes and is to be kept durable before any of the
-//! [`Output::Send`] behind it leaves: what was said was written down before.
+//! [`Output::Send`] and [`Output::Answer`] behind it leaves: what was said was
+//! written down before.
 //! The same inputs always give the same outputs, so a whole cluster can be run
 //! from a seed (hwtests/sim).
 //!
@@ -15,22 +16,29 @@
 //! | `due` | schedules whose time has come |
 //! | `dispatch` | which waiting run begins where |
 //! | `commands` | what operators want |
+//! | `asks` | what operators ask, and what they are answered |
+//! | `rows` | rows for operators, in pages |
+//! | `why` | why a run is not begun, in words |
 
+mod asks;
 mod attempts;
 mod commands;
 mod dispatch;
 mod due;
 mod links;
+mod rows;
 pub mod state;
+mod why;
 
 use std::collections::BTreeMap;
 
 use longhaul_protocol::order::{Order, What};
 use longhaul_protocol::report::{Part, SetDone};
-use longhaul_protocol::{AttemptId, Hello, Name, Report, RunId, Time};
+use longhaul_protocol::{Answer, Ask, AttemptId, Hello, Name, Report, RunId, Time};
 use uuid::Uuid;
 
-pub use commands::{Command, CommandError};
+use asks::Waiter;
+pub use asks::{Asker, WAITERS_MAX};
 use links::Link;
 use state::{Change, State};
 
@@ -64,13 +72,16 @@ pub enum Input {
     Dead(Name),
     /// The cluster runs an application on this node, or on none.
     Application(Name, Option<Name>),
-    /// An operator wants something.
-    Command(Command),
+    /// An operator wants something, on this connection. The next thing is not
+    /// heard before this one is answered.
+    Ask(Asker, Ask),
+    /// An operator's connection is gone.
+    AskerGone(Asker),
 }
 
 impl Input {
     /// Whether a run may begin because of it. Most of what comes is none of
-    /// that: progress, and signs of life.
+    /// that: progress, signs of life, and questions.
     fn may_let_begin(&self) -> bool {
         !matches!(
             self,
@@ -80,7 +91,10 @@ impl Input {
                     | Report::Journal { .. }
                     | Report::Checkpoint { .. }
                     | Report::SetFile { .. }
-            )
+            ) | Input::Ask(
+                _,
+                Ask::Rows(_) | Ask::Status | Ask::Run { .. } | Ask::Events(_)
+            ) | Input::AskerGone(_)
         )
     }
 }
@@ -117,7 +131,7 @@ pub enum Output {
     /// A service's connection is to be closed.
     Close(Name),
     /// An operator is answered.
-    Answer(Result<(), CommandError>),
+    Answer(Asker, Answer),
     /// Somebody is to be told.
     Notify(Notice),
 }
@@ -143,6 +157,12 @@ pub struct Coordinator {
     settings: Settings,
     state: State,
     links: BTreeMap<Name, Link>,
+    /// When nodes that are not connected were heard last.
+    away: BTreeMap<Name, Time>,
+    /// Operators that wait for a run, up to [`WAITERS_MAX`].
+    waiters: Vec<Waiter>,
+    /// When the first thing came.
+    since: Option<Time>,
     /// Where the cluster runs its applications.
     applications: BTreeMap<Name, Name>,
     outputs: Vec<Output>,
@@ -156,6 +176,9 @@ impl Coordinator {
             settings,
             state,
             links: BTreeMap::new(),
+            away: BTreeMap::new(),
+            waiters: Vec::new(),
+            since: None,
             applications: BTreeMap::new(),
             outputs: Vec::new(),
         };
@@ -169,9 +192,10 @@ impl Coordinator {
     /// What is to be done about an input that came at `now`.
     pub fn handle(&mut self, now: Time, input: Input) -> Vec<Output> {
         let decides = input.may_let_begin();
+        self.since.get_or_insert(now);
         match input {
             Input::Hello(hello) => self.hello(now, hello),
-            Input::Gone(node) => drop(self.links.remove(&node)),
+            Input::Gone(node) => self.gone(&node),
             Input::Report(node, report) => self.report(now, &node, report),
             Input::Tick => {
                 self.hang_up(now);
@@ -180,14 +204,13 @@ impl Coordinator {
             Input::Dead(node) => self.dead(now, &node),
             Input::Application(name, Some(node)) => drop(self.applications.insert(name, node)),
             Input::Application(name, None) => drop(self.applications.remove(&name)),
-            Input::Command(command) => {
-                let answer = self.command(now, command);
-                self.outputs.push(Output::Answer(answer));
-            }
+            Input::Ask(asker, ask) => self.ask(now, asker, ask),
+            Input::AskerGone(asker) => self.asker_gone(asker),
         }
         if decides {
             self.dispatch(now);
         }
+        self.answer_waiters(now);
         std::mem::take(&mut self.outputs)
     }
 

@@ -190,7 +190,7 @@ pub struct Attempt {
     pub ended: Option<Outcome>,
 }
 
-/// A row that is put in place of the one with the same key.
+/// A row that is put in place of the one with the same key, or that is no more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "table", content = "row", rename_all = "kebab-case")]
 pub enum Change {
@@ -202,14 +202,36 @@ pub enum Change {
     Drive(Name, Drive),
     /// A volume.
     Volume(Uuid, Volume),
-    /// A job; `None` if it is no more.
-    Job(Name, Option<Box<Job>>),
-    /// A schedule; `None` if it is no more.
-    Schedule(Name, Option<Box<Scheduled>>),
+    /// A job.
+    Job(Name, Box<Job>),
+    /// A schedule.
+    Schedule(Name, Box<Scheduled>),
     /// A run.
     Run(RunId, Box<Run>),
     /// An attempt.
     Attempt(AttemptId, Box<Attempt>),
+    /// There is no such row any more.
+    Removed(Key),
+}
+
+/// Which row: what can be removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Key {
+    /// A node.
+    Node(Name),
+    /// A drive.
+    Drive(Name),
+    /// A volume.
+    Volume(Uuid),
+    /// A job.
+    Job(Name),
+    /// A schedule.
+    Schedule(Name),
+    /// A run; its attempts are removed before.
+    Run(RunId),
+    /// An attempt. Its journal goes with it.
+    Attempt(AttemptId),
 }
 
 impl State {
@@ -220,10 +242,8 @@ impl State {
             Change::Node(name, node) => drop(self.nodes.insert(name, node)),
             Change::Drive(serial, drive) => drop(self.drives.insert(serial, drive)),
             Change::Volume(uuid, volume) => drop(self.volumes.insert(uuid, volume)),
-            Change::Job(name, Some(job)) => drop(self.jobs.insert(name, *job)),
-            Change::Job(name, None) => drop(self.jobs.remove(&name)),
-            Change::Schedule(name, Some(row)) => drop(self.schedules.insert(name, *row)),
-            Change::Schedule(name, None) => drop(self.schedules.remove(&name)),
+            Change::Job(name, job) => drop(self.jobs.insert(name, *job)),
+            Change::Schedule(name, row) => drop(self.schedules.insert(name, *row)),
             Change::Run(id, run) => {
                 match run.state.is_open() {
                     true => self.open.insert(id.clone()),
@@ -232,18 +252,42 @@ impl State {
                 self.runs.insert(id, *run);
             }
             Change::Attempt(id, attempt) => self.put_attempt(id, *attempt),
+            Change::Removed(key) => self.remove(&key),
+        }
+    }
+
+    fn remove(&mut self, key: &Key) {
+        match key {
+            Key::Node(name) => drop(self.nodes.remove(name)),
+            Key::Drive(serial) => drop(self.drives.remove(serial)),
+            Key::Volume(uuid) => drop(self.volumes.remove(uuid)),
+            Key::Job(name) => drop(self.jobs.remove(name)),
+            Key::Schedule(name) => drop(self.schedules.remove(name)),
+            Key::Run(id) => {
+                self.open.remove(id);
+                self.runs.remove(id);
+            }
+            Key::Attempt(id) => {
+                if let Some(old) = self.attempts.remove(id) {
+                    self.forget_under_way(id, &old);
+                }
+            }
+        }
+    }
+
+    fn forget_under_way(&mut self, id: &AttemptId, attempt: &Attempt) {
+        if let Some(of_node) = self.under_way.get_mut(&attempt.node) {
+            of_node.remove(id);
+            if of_node.is_empty() {
+                self.under_way.remove(&attempt.node);
+            }
         }
     }
 
     fn put_attempt(&mut self, id: AttemptId, attempt: Attempt) {
         let node = attempt.ended.is_none().then(|| attempt.node.clone());
-        if let Some(old) = self.attempts.insert(id.clone(), attempt)
-            && let Some(of_node) = self.under_way.get_mut(&old.node)
-        {
-            of_node.remove(&id);
-            if of_node.is_empty() {
-                self.under_way.remove(&old.node);
-            }
+        if let Some(old) = self.attempts.insert(id.clone(), attempt) {
+            self.forget_under_way(&id, &old);
         }
         if let Some(node) = node {
             self.under_way.entry(node).or_default().insert(id);
@@ -281,17 +325,25 @@ impl State {
         Some((id, attempt))
     }
 
+    /// A run's attempts, in order.
+    pub fn attempts_of(
+        &self,
+        id: &RunId,
+    ) -> impl DoubleEndedIterator<Item = (&AttemptId, &Attempt)> {
+        let of = |number| AttemptId {
+            run: id.clone(),
+            number,
+        };
+        self.attempts.range(of(0)..=of(u32::MAX))
+    }
+
     /// The attempt whose journal a run goes on with: the newest that is known to
     /// have reached a checkpoint, or else that has begun one. (A newer one
     /// without a checkpoint has written behind that of an older one at most, and
     /// the records before a checkpoint tell whether it holds.)
     pub fn resumable(&self, id: &RunId) -> Option<(u32, &Attempt)> {
-        let of = |number| AttemptId {
-            run: id.clone(),
-            number,
-        };
         let newest = |is: fn(&Attempt) -> bool| {
-            let mut attempts = self.attempts.range(of(0)..=of(u32::MAX)).rev();
+            let mut attempts = self.attempts_of(id).rev();
             attempts.find(|(_, attempt)| is(attempt))
         };
         let found = newest(|attempt| attempt.point.is_some());

@@ -1,10 +1,10 @@
 //! A cluster's troubles, from a seed.
 
 use anyhow::{Context, Result, ensure};
-use longhaul_control::core::{Command, Input};
+use longhaul_control::core::Input;
 use longhaul_control::schedule::{CatchUp, Schedule};
 use longhaul_protocol::job::{DriveChoice, Job, Place, Restart, Work};
-use longhaul_protocol::{Name, RunId, Time};
+use longhaul_protocol::{Command, Name, RunId, Time};
 use uuid::Uuid;
 
 use crate::tape::Drive;
@@ -100,13 +100,14 @@ fn build(world: &mut World) -> Result<()> {
     world.is_calm = true;
     world.start_center()?;
     let names: Vec<Name> = world.nodes.keys().cloned().collect();
-    let command = |world: &mut World, command| world.center(Input::Command(command));
+    let command = World::operator;
     for node in &names {
-        command(world, Command::AddNode(node.clone()))?;
+        command(world, Command::AddNode { node: node.clone() })?;
     }
     for number in 0..16_u128 {
         let (uuid, volume) = (Uuid::from_u128(number + 1), name(&format!("LH{number:04}")));
-        command(world, Command::AddVolume(uuid, volume, name("volumes")))?;
+        let pool = name("volumes");
+        command(world, Command::AddVolume { uuid, volume, pool })?;
     }
     for (number, node) in names.iter().enumerate() {
         world.start_node(node)?;
@@ -116,14 +117,15 @@ fn build(world: &mut World) -> Result<()> {
     go_on(world, 3_000)?;
     let serials: Vec<Name> = world.library.drives.keys().cloned().collect();
     for serial in &serials {
-        command(
-            world,
-            Command::PoolDrive(serial.clone(), Some(name("drives"))),
-        )?;
+        let (drive, pool) = (serial.clone(), Some(name("drives")));
+        command(world, Command::PoolDrive { drive, pool })?;
     }
     for number in 0..1 + world.chance.below(4) {
         let job = job(world, number, &names);
-        command(world, Command::SetJob(Box::new(job.clone())))?;
+        let set = Command::SetJob {
+            job: Box::new(job.clone()),
+        };
+        command(world, set)?;
         if world.chance.per_mille(300) {
             let schedule = Schedule {
                 name: job.name.clone(),
@@ -133,7 +135,8 @@ fn build(world: &mut World) -> Result<()> {
                 catch_up: CatchUp::One,
                 is_disabled: false,
             };
-            command(world, Command::SetSchedule(Box::new(schedule)))?;
+            let schedule = Box::new(schedule);
+            command(world, Command::SetSchedule { schedule })?;
         }
         for _ in 0..1 + world.chance.below(3) {
             let after = world.chance.below(TROUBLE_MS);
@@ -142,7 +145,7 @@ fn build(world: &mut World) -> Result<()> {
                 job: job.name.clone(),
                 due,
             };
-            world.later(after, Event::Due(Command::Run(id)));
+            world.later(after, Event::Due(Command::Run { run: id }));
         }
     }
     world.is_calm = false;
@@ -272,7 +275,7 @@ fn calm(world: &mut World) -> Result<()> {
         .cloned()
         .collect::<Vec<_>>()
     {
-        world.center(Input::Command(Command::RemoveSchedule(schedule)))?;
+        world.operator(Command::RemoveSchedule { schedule })?;
     }
     for node in world.nodes.keys().cloned().collect::<Vec<_>>() {
         world.later(0, Event::Heal(node));

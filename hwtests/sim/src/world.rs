@@ -8,11 +8,11 @@ mod node;
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use longhaul_control::core::{Command, Input};
+use longhaul_control::core::{Asker, Input};
 use longhaul_mover::service;
 use longhaul_protocol::order::Order;
 use longhaul_protocol::report::Part;
-use longhaul_protocol::{AttemptId, Name, Report, Time};
+use longhaul_protocol::{Ask, AttemptId, Command, Name, Report, Time};
 use uuid::Uuid;
 
 use crate::chance::Chance;
@@ -179,7 +179,7 @@ impl World {
                 if let Some(drive) = self.library.drives.get_mut(&drive) {
                     drive.is_broken = false;
                 }
-                self.operator(Command::DriveIsWell(drive))?;
+                self.operator(Command::DriveIsWell { drive })?;
             }
             Event::Due(command) => self.operator(command)?,
         }
@@ -187,12 +187,12 @@ impl World {
     }
 
     /// An operator, or a clock, says it until somebody hears it.
-    fn operator(&mut self, command: Command) -> Result<()> {
+    pub fn operator(&mut self, command: Command) -> Result<()> {
         if self.center.core.is_none() {
             self.later(500, Event::Due(command));
             return Ok(());
         }
-        self.center(Input::Command(command))
+        self.center(Input::Ask(Asker(1), Ask::Command(command)))
     }
 }
 

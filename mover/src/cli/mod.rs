@@ -38,6 +38,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use longhaul_protocol::exit::EXIT_CODES;
 
 use crate::checkpoint::tracker::Intervals;
 use crate::drive::Key;
@@ -46,17 +47,6 @@ use crate::job::mounts::Mounts;
 use crate::job::session::{Purpose, Session};
 use crate::job::{ExitStatus, JobError, state_dir};
 use crate::progress::Progress;
-
-const EXIT_CODES: &str = "\
-Exit codes:
-  0  done
-  1  done, but some files could not be read or restored; each is named
-  2  wrong usage
-  3  the drive or the medium failed
-  4  refused, to protect data
-  5  held by another
-  6  interrupted or unfinished; can be resumed or closed
-  7  needs a volume or an operator";
 
 /// Backs directories up to tape and restores them.
 ///

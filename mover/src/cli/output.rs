@@ -7,42 +7,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use longhaul_catalog::{Catalog, EntryState, EntryType, Row, SetRecord, Volume};
 use longhaul_format::utc;
+pub use longhaul_words::{bytes, duration, table};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::job::JobError;
 use crate::source::Problem;
 
-/// A size in the unit that suits it, decimal as drives and cartridges are
-/// sold.
-pub fn bytes(bytes: u64) -> String {
-    const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
-    if bytes < 1000 {
-        return format!("{bytes} B");
-    }
-    let mut value = bytes as f64 / 1000.0;
-    let mut unit = 0;
-    while value >= 999.95 && unit + 1 < UNITS.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    format!("{value:.1} {}", UNITS[unit])
-}
-
 /// A rate in MB/s.
 pub fn rate(bytes: u64, elapsed: Duration) -> String {
     let seconds = elapsed.as_secs_f64().max(0.001);
     format!("{:.1} MB/s", bytes as f64 / 1e6 / seconds)
-}
-
-/// A duration in hours, minutes and seconds.
-pub fn duration(elapsed: Duration) -> String {
-    let seconds = elapsed.as_secs();
-    match (seconds / 3600, seconds / 60 % 60) {
-        (0, 0) => format!("{:.1} s", elapsed.as_secs_f64()),
-        (0, minutes) => format!("{minutes} min {} s", seconds % 60),
-        (hours, minutes) => format!("{hours} h {minutes} min"),
-    }
 }
 
 /// Prints lines to standard output. A reader that has seen enough (`| head`)
@@ -68,29 +43,6 @@ pub fn json(value: &impl Serialize) -> Result<(), JobError> {
         serde_json::to_writer(&mut *out, value)?;
         out.write_all(b"\n")
     })
-}
-
-/// Lines up columns: each as wide as its widest cell.
-pub fn table(out: &mut dyn Write, rows: &[Vec<String>]) -> io::Result<()> {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns)
-        .map(|column| {
-            rows.iter()
-                .filter_map(|row| row.get(column))
-                .map(|c| c.chars().count())
-                .max()
-        })
-        .map(|width| width.unwrap_or(0))
-        .collect();
-    for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            line.push_str(cell);
-            line.extend(std::iter::repeat_n(' ', width + 2 - cell.chars().count()));
-        }
-        writeln!(out, "{}", line.trim_end())?;
-    }
-    Ok(())
 }
 
 /// Names on standard error what went wrong, one line each.
@@ -229,32 +181,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_change_their_unit_where_the_number_would_grow_a_digit() {
-        assert_eq!(bytes(0), "0 B");
-        assert_eq!(bytes(999), "999 B");
-        assert_eq!(bytes(1000), "1.0 kB");
-        assert_eq!(bytes(999_949), "999.9 kB");
-        assert_eq!(bytes(999_950), "1.0 MB");
-        assert_eq!(bytes(18_000_000_000_000), "18.0 TB");
-        assert_eq!(bytes(u64::MAX), "18.4 EB");
-    }
-
-    #[test]
     fn modes_look_as_ls_shows_them() {
         assert_eq!(mode(0o644), "rw-r--r--");
         assert_eq!(mode(0o4755), "rwsr-xr-x");
         assert_eq!(mode(0o1776), "rwxrwxrwT");
         assert_eq!(mode(0o2070), "---rws---");
-    }
-
-    #[test]
-    fn columns_line_up() {
-        let mut out = Vec::new();
-        let rows = [
-            vec!["a".into(), "bb".into()],
-            vec!["ccc".into(), "d".into()],
-        ];
-        table(&mut out, &rows).expect("written");
-        assert_eq!(String::from_utf8(out).expect("text"), "a    bb\nccc  d\n");
     }
 }

@@ -142,7 +142,7 @@ impl World {
                 }
             }
             Output::Refuse(_)
-            | Output::Answer(_)
+            | Output::Answer(..)
             | Output::Notify(_)
             | Output::Change(_)
             | Output::Keep(..)

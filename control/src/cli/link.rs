@@ -1,0 +1,188 @@
+//! The connection to the coordinator, which may be moving.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use longhaul_protocol::{Answer, Ask, ExitStatus};
+
+use super::{Failure, Target};
+
+/// Between two tries to connect: at first, and at most.
+const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(3);
+
+/// A connection.
+pub trait Line {
+    /// Asks, and waits for the answer.
+    ///
+    /// # Errors
+    /// If the connection broke, in words. It is not used again.
+    fn ask(&mut self, ask: &Ask) -> Result<Answer, String>;
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub enum NoLine {
+    /// Nobody answers, which may be otherwise soon.
+    Yet(String),
+    /// It will not help to try again.
+    Ever(Failure),
+}
+
+type Dial = Box<dyn FnMut() -> Result<Box<dyn Line>, NoLine>>;
+
+/// The way to the coordinator.
+pub struct Link {
+    dial: Dial,
+    line: Option<Box<dyn Line>>,
+    patience: Duration,
+}
+
+impl Link {
+    /// The way to this coordinator, which is tried for so long when it does not
+    /// answer.
+    pub fn to(target: Target, patience: Duration) -> Link {
+        Link::by(move || dial(&target), patience)
+    }
+
+    /// The way that `dial` connects.
+    pub(super) fn by(
+        dial: impl FnMut() -> Result<Box<dyn Line>, NoLine> + 'static,
+        patience: Duration,
+    ) -> Link {
+        Link {
+            dial: Box::new(dial),
+            line: None,
+            patience,
+        }
+    }
+}
+
+/// Connects.
+fn dial(target: &Target) -> Result<Box<dyn Line>, NoLine> {
+    Err(NoLine::Ever(Failure {
+        exit: ExitStatus::Unreachable,
+        why: format!("{}: this program has no transport yet", target.coordinator),
+    }))
+}
+
+/// Asks, and waits for the answer. Where there is no connection, or it breaks,
+/// it is tried again for as long as there is patience; what must not be said
+/// twice is not, once it may have been heard.
+///
+/// # Errors
+/// [`ExitStatus::Unreachable`], or why there will be no connection.
+pub fn ask(link: &mut Link, ask: &Ask) -> Result<Answer, Failure> {
+    let begun = Instant::now();
+    let mut pause = PAUSE;
+    loop {
+        let why = match connected(link).map(|line| line.ask(ask)) {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(why)) => {
+                link.line = None;
+                if !ask.is_repeatable() {
+                    return Err(unreachable(format!(
+                        "{why}; look whether it was done, before you say it again"
+                    )));
+                }
+                why
+            }
+            Err(NoLine::Yet(why)) => why,
+            Err(NoLine::Ever(failure)) => return Err(failure),
+        };
+        let rest = link.patience.saturating_sub(begun.elapsed());
+        if rest.is_zero() {
+            return Err(unreachable(why));
+        }
+        sleep(pause.min(rest));
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+}
+
+fn connected(link: &mut Link) -> Result<&mut Box<dyn Line>, NoLine> {
+    let line = match link.line.take() {
+        Some(line) => line,
+        None => (link.dial)()?,
+    };
+    Ok(link.line.insert(line))
+}
+
+fn unreachable(why: String) -> Failure {
+    let exit = ExitStatus::Unreachable;
+    let why = format!("the coordinator cannot be reached: {why}");
+    Failure { exit, why }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use longhaul_protocol::Command;
+
+    use super::*;
+
+    /// Connections that break as often as said, then answer.
+    struct Breaks(Rc<Cell<u32>>);
+
+    impl Line for Breaks {
+        fn ask(&mut self, _: &Ask) -> Result<Answer, String> {
+            match self.0.get() {
+                0 => Ok(Answer::Done),
+                left => {
+                    self.0.set(left - 1);
+                    Err("it broke".into())
+                }
+            }
+        }
+    }
+
+    fn breaks(times: u32, patience_ms: u64) -> (Link, Rc<Cell<u32>>) {
+        let (left, dials) = (Rc::new(Cell::new(times)), Rc::new(Cell::new(0)));
+        let seen = Rc::clone(&dials);
+        let dial = move || {
+            dials.set(dials.get() + 1);
+            // The first try comes too early.
+            if dials.get() == 1 {
+                return Err(NoLine::Yet("nobody is there".into()));
+            }
+            Ok(Box::new(Breaks(Rc::clone(&left))) as Box<dyn Line>)
+        };
+        (Link::by(dial, Duration::from_millis(patience_ms)), seen)
+    }
+
+    fn remove() -> Ask {
+        let job = "db".parse().expect("a name");
+        Ask::Command(Command::RemoveJob { job })
+    }
+
+    #[test]
+    fn what_may_be_said_twice_is_tried_until_it_is_answered() {
+        let (mut link, dials) = breaks(2, 10_000);
+        assert_eq!(ask(&mut link, &Ask::Status), Ok(Answer::Done));
+        assert_eq!(dials.get(), 4);
+        // The connection is kept.
+        assert_eq!(ask(&mut link, &remove()), Ok(Answer::Done));
+        assert_eq!(dials.get(), 4);
+    }
+
+    #[test]
+    fn what_may_have_been_heard_is_not_said_again() {
+        let (mut link, dials) = breaks(1, 10_000);
+        let failure = ask(&mut link, &remove()).expect_err("it broke");
+        assert_eq!(failure.exit, ExitStatus::Unreachable);
+        assert!(failure.why.contains("whether it was done"), "{failure}");
+        assert_eq!(dials.get(), 2);
+    }
+
+    #[test]
+    fn patience_has_an_end() {
+        let (mut link, _) = breaks(u32::MAX, 250);
+        let failure = ask(&mut link, &Ask::Status).expect_err("never there");
+        assert_eq!(failure.exit, ExitStatus::Unreachable);
+        let (mut link, dials) = breaks(0, 0);
+        let failure = ask(&mut link, &Ask::Status).expect_err("not there yet");
+        assert!(failure.why.contains("nobody is there"), "{failure}");
+        assert_eq!(dials.get(), 1);
+    }
+}

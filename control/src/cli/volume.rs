@@ -1,0 +1,116 @@
+//! `lh-control volume`
+
+use clap::Subcommand;
+use longhaul_protocol::ask::{Rows, Table};
+use longhaul_protocol::{Command, ExitStatus, Name};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::Failure;
+use super::console::{Console, LIST_MAX};
+use crate::core::state;
+
+/// None of these commands writes to a volume or lets anybody overwrite one.
+#[derive(Debug, Subcommand)]
+pub enum Volume {
+    /// List volumes
+    List,
+    /// Show a volume
+    Show {
+        /// Its name
+        volume: Name,
+    },
+    /// Let backups be appended to a volume
+    Add {
+        /// Its name, as its label says
+        volume: Name,
+        /// Its identity, as its label says (`lh-mover status`)
+        #[arg(long)]
+        uuid: Uuid,
+        /// The pool that it is in
+        #[arg(long)]
+        pool: Name,
+    },
+    /// Put a volume into another pool
+    Change {
+        /// Its name
+        volume: Name,
+        /// The pool
+        #[arg(long)]
+        pool: Name,
+    },
+    /// Append nothing to a volume any more
+    Close {
+        /// Its name
+        volume: Name,
+        /// Why
+        #[arg(long, default_value = "by an operator")]
+        why: String,
+    },
+    /// Let backups be appended to a volume again
+    Open {
+        /// Its name
+        volume: Name,
+    },
+    /// Forget a volume; what is on it stays there
+    Remove {
+        /// Its name
+        volume: Name,
+    },
+}
+
+/// A volume's row.
+#[derive(Deserialize)]
+struct Row {
+    uuid: Uuid,
+    #[serde(flatten)]
+    volume: state::Volume,
+}
+
+impl Volume {
+    pub(super) fn run(self, console: &mut Console) -> Result<ExitStatus, Failure> {
+        match self {
+            Volume::List => {
+                let rows = console.rows(Rows::all(Table::Volume), LIST_MAX)?;
+                let headings = ["VOLUME", "POOL", "IDENTITY", "STATE"];
+                console.list(&rows, headings, |_, key, row: Row| {
+                    let (uuid, state) = (row.uuid.to_string(), state(&row.volume));
+                    [key.to_owned(), row.volume.pool.into(), uuid, state]
+                })
+            }
+            Volume::Show { volume } => {
+                let row = console.row(Rows::one(Table::Volume, volume))?;
+                console.show(&row)
+            }
+            Volume::Add { volume, uuid, pool } => {
+                let words = format!("volume {volume} is in pool {pool}");
+                console.order(Command::AddVolume { uuid, volume, pool }, &words)
+            }
+            Volume::Change { volume, pool } => {
+                let words = format!("volume {volume} is in pool {pool}");
+                console.order(Command::MoveVolume { volume, pool }, &words)
+            }
+            Volume::Close { volume, why } => {
+                let words = format!("nothing more is appended to volume {volume}");
+                console.order(Command::CloseVolume { volume, why }, &words)
+            }
+            Volume::Open { volume } => {
+                let words = format!("volume {volume} is open");
+                console.order(Command::OpenVolume { volume }, &words)
+            }
+            Volume::Remove { volume } => {
+                let words = format!("volume {volume} is no more of this coordinator's");
+                console.order(Command::RemoveVolume { volume }, &words)
+            }
+        }
+    }
+}
+
+fn state(volume: &state::Volume) -> String {
+    match (&volume.writer, &volume.unfinished, &volume.closed) {
+        (Some(writer), ..) => format!("in use by {writer}"),
+        (None, Some(run), _) => format!("unfinished set of {run}"),
+        (None, None, Some(why)) => format!("closed: {why}"),
+        (None, None, None) => "open".into(),
+    }
+}
