@@ -5,7 +5,7 @@
 //!   backup with programs that are not ours. The program is `lh-vtl`.
 //! - [`tapelib`]: a library's inventory, shown. The program is `lh-tapelib`,
 //!   and all that it does is the mover's.
-//!
+//! - [`services`]: what many services cost a coordinator. A part of `lh-bench`.
 //! - [`transfer`]: how fast records go through the kernel to a drive, by each of
 //!   its doors. A part of `lh-bench`.
 //!
@@ -13,6 +13,7 @@
 //! what they do is here, and returns errors that carry their exit code.
 #![forbid(unsafe_code)]
 
+pub mod services;
 pub mod tapelib;
 pub mod transfer;
 pub mod vtl;

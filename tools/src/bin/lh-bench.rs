@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
 use longhaul_catalog::{Catalog, EntryState, EntryType, Row};
-use longhaul_tools::transfer;
+use longhaul_tools::{services, transfer};
 use uuid::Uuid;
 
 /// Measures parts of Longhaul.
@@ -32,6 +32,8 @@ enum Command {
         /// An empty folder
         dir: PathBuf,
     },
+    /// Keep a coordinator busy with many services, each of which checkpoints
+    Services(services::Services),
     /// Write records to a tape drive by one of the kernel's doors, and read
     /// them back
     Transfer(transfer::Transfer),
@@ -40,6 +42,7 @@ enum Command {
 fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Catalog { rows, runs, dir } => catalog(rows, runs, &dir),
+        Command::Services(services) => services.run(),
         Command::Transfer(transfer) => transfer.run(),
     }
 }
