@@ -5,7 +5,7 @@
 //!   backup with programs that are not ours. The program is `lh-vtl`.
 //! - [`tapelib`]: a library's inventory, shown. The program is `lh-tapelib`,
 //!   and all that it does is the mover's.
-//!
+//! - [`services`]: what many services cost a coordinator. A part of `lh-bench`.
 //! - [`transfer`]: how fast records go through the kernel to a drive, by each of
 //!   its doors. A part of `lh-bench`, as is
 //! - [`operations`]: how long a coordinator takes to start.
@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod operations;
+pub mod services;
 pub mod tapelib;
 pub mod transfer;
 pub mod vtl;

@@ -97,8 +97,7 @@ pub fn serve(config: Config) -> Result<(), ServeError> {
         let socket = TcpListener::bind(config.listen)
             .await
             .map_err(|error| ServeError::Listen(config.listen, error))?;
-        let (store, state) =
-            Scratch::open(&config.dir).map_err(|error| ServeError::Store(error.into()))?;
+        let (store, state) = Scratch::open(&config.dir).map_err(ServeError::Store)?;
         let ends = async {
             tokio::select! {
                 _ = term.recv() => {}

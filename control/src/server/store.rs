@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,8 +42,8 @@ pub trait Store: Send + 'static {
     fn reader(&self) -> ReadJournal;
 }
 
-/// A store that keeps changes as lines of a file that is written and never read,
-/// and journals as files.
+/// A store that keeps changes as lines of a file, and journals as files beside
+/// it.
 #[derive(Debug)]
 pub struct Scratch {
     dir: PathBuf,
@@ -53,20 +53,25 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Begins with nothing, in this folder.
+    /// Opens the store in this folder, and gives its rows.
     ///
     /// # Errors
-    /// The operating system's.
-    pub fn open(dir: &Path) -> io::Result<(Scratch, State)> {
-        fs::create_dir_all(dir)?;
-        let changes = File::create(dir.join("changes.jsonl"))?;
+    /// The operating system's; a file that is none of ours.
+    pub fn open(dir: &Path) -> Result<(Scratch, State), Failure> {
+        let path = dir.join("changes.jsonl");
+        let mut options = OpenOptions::new();
+        let changes = options.create(true).append(true).read(true).open(path)?;
+        let mut state = State::default();
+        for line in BufReader::new(&changes).lines() {
+            state.apply(serde_json::from_str(&line?)?);
+        }
         let scratch = Scratch {
             dir: dir.to_owned(),
             changes,
             journals: BTreeMap::new(),
             touched: BTreeSet::new(),
         };
-        Ok((scratch, State::default()))
+        Ok((scratch, state))
     }
 }
 

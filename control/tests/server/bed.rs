@@ -1,7 +1,8 @@
 //! A coordinator in a thread of its own, and services that talk to it.
 
+use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Once};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -17,10 +18,15 @@ use longhaul_protocol::order::What;
 use longhaul_protocol::report::{Part, Point};
 use longhaul_protocol::run::{Epoch, Token};
 use longhaul_protocol::{AttemptId, Hello, Name, Order, Report, RunId, Time, VERSION};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use uuid::Uuid;
 
 /// Nobody has to wait so long for anything.
@@ -162,6 +168,13 @@ impl Bed {
 
     pub fn node(&self, node: &str) -> Identity {
         self.identity(&Role::Node(name(node)))
+    }
+
+    /// A connection of a node on which it says what it likes.
+    pub async fn raw(&self, node: &str) -> (TlsStream<TcpStream>, Peer) {
+        let dir = self.folder(&Role::Node(name(node)));
+        let (stream, peer) = shows(self.address, &dir.join("ca.pem"), Some(&dir)).await;
+        (stream.expect("connected"), peer)
     }
 
     pub async fn connect(&self, identity: &Identity) -> Connection {
@@ -359,21 +372,73 @@ fn hear_the_log() {
     });
 }
 
-/// The lines of the log that name this address, once there is one that warns.
-pub async fn warned(address: SocketAddr) -> Vec<String> {
-    let word = format!(" {address}: ");
-    for _ in 0..1000 {
-        let lines: Vec<String> = {
-            let log = LOG.lock().expect("a log");
-            log.iter()
-                .filter(|line| line.contains(&word))
-                .cloned()
-                .collect()
-        };
-        if lines.iter().any(|line| line.starts_with("WARN")) {
-            return lines;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+/// A connection to the coordinator whose port nobody else has, and with it what
+/// finds it in the log.
+pub struct Peer {
+    address: SocketAddr,
+    /// Lines of the log before it came.
+    since: usize,
+}
+
+impl Peer {
+    pub async fn connect(to: SocketAddr) -> (TcpStream, Peer) {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        // Ports that the kernel picks later may be picked twice, for two servers.
+        socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+        let address = socket.local_addr().expect("an address");
+        let since = LOG.lock().expect("a log").len();
+        let stream = socket.connect(to).await.expect("connected");
+        (stream, Peer { address, since })
     }
-    panic!("nothing is said of {address}");
+
+    /// Lines of the log that name it, once there is one that warns.
+    pub async fn warned(&self) -> Vec<String> {
+        let word = format!(" {}: ", self.address);
+        for _ in 0..1000 {
+            let lines: Vec<String> = {
+                let log = LOG.lock().expect("a log");
+                let lines = log.iter().skip(self.since);
+                lines.filter(|line| line.contains(&word)).cloned().collect()
+            };
+            if lines.iter().any(|line| line.starts_with("WARN")) {
+                return lines;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("nothing is said of {}", self.address);
+    }
+}
+
+/// Goes to the coordinator, trusting the authority in a file, and shows this
+/// certificate or none. A client knows only later that it is not wanted.
+pub async fn shows(
+    to: SocketAddr,
+    ca: &Path,
+    shown: Option<&Path>,
+) -> (std::io::Result<TlsStream<TcpStream>>, Peer) {
+    let certificate = |path: &Path| {
+        let pem = fs::read(path).expect("a file");
+        CertificateDer::from_pem_slice(&pem).expect("a certificate")
+    };
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate(ca)).expect("an authority");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("TLS 1.3")
+        .with_root_certificates(roots);
+    let config = match shown {
+        None => builder.with_no_client_auth(),
+        Some(dir) => {
+            let pem = fs::read(dir.join("key.pem")).expect("a file");
+            let key = PrivateKeyDer::from_pem_slice(&pem).expect("a key");
+            let chain = vec![certificate(&dir.join("cert.pem"))];
+            let built = builder.with_client_auth_cert(chain, key);
+            built.expect("a configuration")
+        }
+    };
+    let (stream, peer) = Peer::connect(to).await;
+    let name = ServerName::try_from("coordinator.longhaul").expect("a name");
+    let connector = TlsConnector::from(Arc::new(config));
+    (connector.connect(name, stream).await, peer)
 }

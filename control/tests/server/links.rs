@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::{sleep, timeout};
 
-use crate::bed::{Bed, PATIENCE, attempt_of, name, point, warned};
+use crate::bed::{Bed, PATIENCE, attempt_of, name, point};
 
 #[tokio::test]
 async fn the_newest_connection_of_a_node_is_the_one_that_counts() {
@@ -28,13 +28,11 @@ async fn the_newest_connection_of_a_node_is_the_one_that_counts() {
 #[tokio::test]
 async fn a_service_that_says_nothing_is_disconnected_and_comes_back() {
     let bed = Bed::new(&["db1"]);
-    let connection = bed.connect(&bed.node("db1")).await;
-    let mut stream = connection.into_stream();
-    let address = stream.get_ref().0.local_addr().expect("an address");
+    let (mut stream, peer) = bed.raw("db1").await;
     let hello = Report::Hello(bed.hello("db1"));
     let bytes = longhaul_protocol::frame::encode(&hello).expect("a message");
     stream.write_all(&bytes).await.expect("said");
-    let lines = warned(address).await;
+    let lines = peer.warned().await;
     assert!(
         lines.iter().any(|l| l.contains("says nothing")),
         "{lines:?}"

@@ -1,9 +1,6 @@
 //! Peers that are refused, while a service goes on being answered.
 
 use std::fs;
-use std::net::SocketAddr;
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use longhaul_link::{Connection, Role};
@@ -12,16 +9,11 @@ use longhaul_protocol::order::What;
 use longhaul_protocol::run::Epoch;
 use longhaul_protocol::{Hello, Report, Time};
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair, SanType};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsConnector;
 use uuid::Uuid;
 
-use crate::bed::{Bed, PATIENCE, Service, name, warned};
+use crate::bed::{Bed, PATIENCE, Peer, Service, name, shows};
 
 /// Waits for the end of a connection, from this side.
 async fn until_over(stream: &mut (impl tokio::io::AsyncRead + Unpin)) {
@@ -31,10 +23,8 @@ async fn until_over(stream: &mut (impl tokio::io::AsyncRead + Unpin)) {
 }
 
 /// A connection of a good certificate, on which these bytes are said.
-async fn says(bed: &Bed, node: &str, bytes: &[u8], is_over: bool) -> SocketAddr {
-    let connection = bed.connect(&bed.node(node)).await;
-    let mut stream = connection.into_stream();
-    let address = stream.get_ref().0.local_addr().expect("an address");
+async fn says(bed: &Bed, node: &str, bytes: &[u8], is_over: bool) -> Peer {
+    let (mut stream, peer) = bed.raw(node).await;
     // It may be closed while this is written.
     let _ = stream.write_all(bytes).await;
     let _ = stream.flush().await;
@@ -42,49 +32,15 @@ async fn says(bed: &Bed, node: &str, bytes: &[u8], is_over: bool) -> SocketAddr 
         let _ = stream.shutdown().await;
     }
     until_over(&mut stream).await;
-    address
+    peer
 }
 
 /// One that has connected without TLS, says this, and waits.
-async fn says_plainly(bed: &Bed, bytes: &[u8]) -> SocketAddr {
-    let mut stream = TcpStream::connect(bed.address).await.expect("connected");
-    let address = stream.local_addr().expect("an address");
+async fn says_plainly(bed: &Bed, bytes: &[u8]) -> Peer {
+    let (mut stream, peer) = Peer::connect(bed.address).await;
     let _ = stream.write_all(bytes).await;
     until_over(&mut stream).await;
-    address
-}
-
-/// One that trusts the authority in `ca`, and shows this certificate or none.
-async fn shows(bed: &Bed, ca: &Path, shown: Option<&Path>) -> SocketAddr {
-    let mut roots = RootCertStore::empty();
-    let pem = fs::read(ca).expect("a file");
-    let authority = CertificateDer::from_pem_slice(&pem).expect("a certificate");
-    roots.add(authority).expect("an authority");
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .expect("TLS 1.3")
-        .with_root_certificates(roots);
-    let config = match shown {
-        None => builder.with_no_client_auth(),
-        Some(dir) => {
-            let pem = fs::read(dir.join("cert.pem")).expect("a file");
-            let certificate = CertificateDer::from_pem_slice(&pem).expect("a certificate");
-            let pem = fs::read(dir.join("key.pem")).expect("a file");
-            let key = PrivateKeyDer::from_pem_slice(&pem).expect("a key");
-            let built = builder.with_client_auth_cert(vec![certificate], key);
-            built.expect("a configuration")
-        }
-    };
-    let stream = TcpStream::connect(bed.address).await.expect("connected");
-    let address = stream.local_addr().expect("an address");
-    let name = ServerName::try_from("coordinator.longhaul").expect("a name");
-    let connector = TlsConnector::from(Arc::new(config));
-    // A client knows only later that it is not wanted.
-    if let Ok(mut stream) = connector.connect(name, stream).await {
-        until_over(&mut stream).await;
-    }
-    address
+    peer
 }
 
 /// Certificates that `lh-control` would not issue: how it differs, and its folder.
@@ -143,8 +99,8 @@ async fn meanwhile<T>(service: &mut Service, others: impl Future<Output = T>) ->
 }
 
 /// All lines of the log of a peer that was refused: one, with the reason.
-async fn one_line(address: SocketAddr, why: &str) {
-    let lines = warned(address).await;
+async fn one_line(peer: &Peer, why: &str) {
+    let lines = peer.warned().await;
     let warnings: Vec<_> = lines.iter().filter(|l| l.starts_with("WARN")).collect();
     assert_eq!(warnings.len(), 1, "{lines:?}");
     assert!(warnings[0].contains(why), "{} has no {why:?}", warnings[0]);
@@ -183,15 +139,18 @@ async fn who_has_no_certificate_of_the_cluster_is_refused_with_a_line() {
             (Some(&strange), "names no role"),
             (Some(&elsewhere), "is of cluster 00000000"),
         ] {
-            let address = shows(&bed, &ca, shown.map(|path| &**path)).await;
-            one_line(address, why).await;
+            let (stream, peer) = shows(bed.address, &ca, shown.map(|path| &**path)).await;
+            if let Ok(mut stream) = stream {
+                until_over(&mut stream).await;
+            }
+            one_line(&peer, why).await;
         }
         let garbage = says_plainly(&bed, b"GET / HTTP/1.1\r\nHost: lh\r\n\r\n").await;
-        one_line(garbage, "no TLS connection").await;
+        one_line(&garbage, "no TLS connection").await;
         let zeros = says_plainly(&bed, &vec![0; 1 << 20]).await;
-        one_line(zeros, "no TLS connection").await;
+        one_line(&zeros, "no TLS connection").await;
         let silent = says_plainly(&bed, b"").await;
-        one_line(silent, "did not agree within 5 s").await;
+        one_line(&silent, "did not agree within 5 s").await;
     };
     meanwhile(&mut good, table).await;
 }
@@ -246,8 +205,8 @@ async fn who_has_one_and_makes_no_sense_is_refused_with_a_line() {
             ("db1", Vec::new(), false, "nothing was said for 5 s"),
         ];
         for (node, bytes, is_over, why) in cases {
-            let address = says(&bed, node, &bytes, is_over).await;
-            one_line(address, why).await;
+            let peer = says(&bed, node, &bytes, is_over).await;
+            one_line(&peer, why).await;
         }
     };
     meanwhile(&mut good, table).await;
@@ -261,8 +220,8 @@ async fn a_gigabyte_is_not_read() {
         let mut bytes = changed(&bed, |_| {});
         bytes.extend((1u32 << 30).to_be_bytes());
         bytes.resize(64 << 20, b' ');
-        let address = says(&bed, "db1", &bytes, false).await;
-        one_line(address, "a message of 1073741824 bytes").await;
+        let peer = says(&bed, "db1", &bytes, false).await;
+        one_line(&peer, "a message of 1073741824 bytes").await;
     };
     meanwhile(&mut good, floods).await;
 }
@@ -290,7 +249,7 @@ async fn a_hundred_strangers_that_say_nothing_keep_nobody_out_for_long() {
     let mut good = bed.service("good").await;
     let mut strangers = Vec::new();
     for _ in 0..100 {
-        strangers.push(TcpStream::connect(bed.address).await.expect("connected"));
+        strangers.push(Peer::connect(bed.address).await);
     }
     let comes = async {
         let begun = std::time::Instant::now();

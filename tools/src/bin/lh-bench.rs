@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
 use longhaul_catalog::{Catalog, EntryState, EntryType, Row};
-use longhaul_tools::{operations, transfer};
+use longhaul_tools::{operations, services, transfer};
 use uuid::Uuid;
 
 /// Measures parts of Longhaul.
@@ -46,6 +46,8 @@ enum Command {
         /// Its folder
         dir: PathBuf,
     },
+    /// Keep a coordinator busy with many services, each of which checkpoints
+    Services(services::Services),
     /// Write records to a tape drive by one of the kernel's doors, and read
     /// them back
     Transfer(transfer::Transfer),
@@ -56,6 +58,7 @@ fn main() -> Result<()> {
         Command::Catalog { rows, runs, dir } => catalog(rows, runs, &dir),
         Command::Operations { runs, dir } => operations::make(&dir, runs),
         Command::Start { dir } => start(&dir),
+        Command::Services(services) => services.run(),
         Command::Transfer(transfer) => transfer.run(),
     }
 }
