@@ -8,7 +8,7 @@ use std::error::Error;
 pub mod cli;
 pub mod core;
 pub mod database;
-pub mod journals;
+pub mod files;
 pub mod schedule;
 pub mod server;
 pub mod setup;

@@ -3,11 +3,13 @@
 
 use std::error::Error;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use longhaul_control::server::{self, Config};
+use longhaul_control::cli::{self, Operator, Options};
+use longhaul_control::server::{self, Config, config};
 use longhaul_control::{chain, setup};
 use longhaul_link::{Role, authority};
 use longhaul_protocol::{ExitStatus, Name};
@@ -19,6 +21,9 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
 
+    #[command(flatten)]
+    options: Options,
+
     /// Say more on standard error
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
@@ -29,12 +34,18 @@ enum Command {
     /// Make what a new cluster needs: its certificate authority, certificates
     /// of the coordinator and of an operator, and coordinator.toml
     Init {
-        /// The coordinator's folder
-        #[arg(long, value_name = "DIR")]
-        dir: PathBuf,
         /// Enroll this node, too
         #[arg(long)]
         node: Option<Name>,
+        /// Drives of that node beside those that its kernel shows: `vtape:` names
+        #[arg(long, value_name = "DRIVE", requires = "node")]
+        drive: Vec<String>,
+        /// Changers of that node, in the same way
+        #[arg(long, value_name = "CHANGER", requires = "node")]
+        changer: Vec<String>,
+        /// Where services and operators reach the coordinator
+        #[arg(long, value_name = "IP:PORT", default_value_t = config::LISTEN)]
+        listen: SocketAddr,
         #[command(flatten)]
         days: Days,
     },
@@ -43,9 +54,6 @@ enum Command {
         /// Whose: the node, or the operator
         #[arg(required_unless_present = "role")]
         name: Option<Name>,
-        /// The coordinator's folder
-        #[arg(long, value_name = "DIR")]
-        dir: PathBuf,
         /// The folder for certificate and key
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
@@ -56,11 +64,9 @@ enum Command {
         days: Days,
     },
     /// Be the coordinator, until SIGTERM
-    Serve {
-        /// The coordinator's folder
-        #[arg(long, value_name = "DIR")]
-        dir: PathBuf,
-    },
+    Serve,
+    #[command(flatten)]
+    Operator(Operator),
 }
 
 #[derive(clap::Args)]
@@ -96,6 +102,7 @@ fn main() -> ExitCode {
         }
     };
     let level = match cli.verbose {
+        0 if matches!(cli.command, Command::Operator(_)) => log::LevelFilter::Warn,
         0 => log::LevelFilter::Info,
         _ => log::LevelFilter::Debug,
     };
@@ -103,7 +110,11 @@ fn main() -> ExitCode {
         .filter_level(level)
         .parse_default_env()
         .init();
-    match run(cli.command) {
+    let command = match cli.command {
+        Command::Operator(operator) => return cli::operate(&cli.options, operator).into(),
+        command => command,
+    };
+    match run(command, &cli.options.dir()) {
         Ok(()) => ExitStatus::Done.into(),
         Err((status, error)) => {
             let _ = writeln!(std::io::stderr(), "lh-control: {}", chain(&*error));
@@ -112,10 +123,21 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<(), (ExitStatus, Box<dyn Error>)> {
+fn run(command: Command, dir: &std::path::Path) -> Result<(), (ExitStatus, Box<dyn Error>)> {
     match command {
-        Command::Init { dir, node, days } => {
-            let cluster = setup::init(&dir, node.as_ref(), days.days)
+        Command::Init {
+            node,
+            drive,
+            changer,
+            listen,
+            days,
+        } => {
+            let node = node.map(|name| setup::Node {
+                name,
+                drives: drive,
+                changers: changer,
+            });
+            let cluster = setup::init(dir, node.as_ref(), listen, days.days)
                 .map_err(|error| (ExitStatus::Refused, error.into()))?;
             let _ = writeln!(
                 std::io::stdout(),
@@ -126,7 +148,6 @@ fn run(command: Command) -> Result<(), (ExitStatus, Box<dyn Error>)> {
         }
         Command::Enroll {
             name,
-            dir,
             out,
             role,
             days,
@@ -137,12 +158,13 @@ fn run(command: Command) -> Result<(), (ExitStatus, Box<dyn Error>)> {
                 (Kind::Coordinator, _) => Role::Coordinator,
                 (_, None) => return Err((ExitStatus::Usage, "whose certificate? Name it".into())),
             };
-            setup::enroll(&dir, &role, days.days, &out)
+            setup::enroll(dir, &role, days.days, &out)
                 .map_err(|error| (ExitStatus::Refused, error.into()))
         }
-        Command::Serve { dir } => {
-            let config = Config::load(&dir).map_err(|error| (ExitStatus::Usage, error.into()))?;
+        Command::Serve => {
+            let config = Config::load(dir).map_err(|error| (ExitStatus::Usage, error.into()))?;
             server::serve(config).map_err(|error| (ExitStatus::Unfinished, error.into()))
         }
+        Command::Operator(_) => Ok(()),
     }
 }

@@ -5,11 +5,11 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use longhaul_control::core::state::{Change, State};
-use longhaul_control::core::{Command, Coordinator, Input, Output, Settings};
+use longhaul_control::core::{Asker, Coordinator, Input, Output, Settings};
 use longhaul_control::database::Database;
-use longhaul_protocol::report::{DriveSeen, Outcome, Part, Point, SetDone};
+use longhaul_protocol::report::{DriveSeen, Outcome, Part, Point, SetDone, SetPart};
 use longhaul_protocol::{
-    AttemptId, ExitStatus, Hello, Name, Report, RunId, Time, VERSION, job::Job,
+    Ask, AttemptId, Command, ExitStatus, Hello, Name, Report, RunId, Time, VERSION, job::Job,
 };
 use uuid::Uuid;
 
@@ -107,6 +107,10 @@ impl Center {
         Ok(())
     }
 
+    fn told(&mut self, command: Command) -> Result<()> {
+        self.hear(Input::Ask(Asker(0), Ask::Command(command)))
+    }
+
     fn take(&mut self, outputs: Vec<Output>) {
         self.changes.extend(changes(outputs));
     }
@@ -121,12 +125,15 @@ impl Center {
         let node = name("node", number)?;
         let volume = Uuid::from_u128(u128::from(number) + 1000);
         let pool = name("pool", number)?;
-        let add = Command::AddVolume(volume, name("LH", number)?, pool);
-        self.hear(Input::Command(Command::AddNode(node.clone())))?;
-        self.hear(Input::Command(add))?;
+        self.told(Command::AddNode { node: node.clone() })?;
+        self.told(Command::AddVolume {
+            uuid: volume,
+            volume: name("LH", number)?,
+            pool,
+        })?;
         for of_node in 0..JOBS {
             let job = Box::new(job(number, of_node)?);
-            self.hear(Input::Command(Command::SetJob(job)))?;
+            self.told(Command::SetJob { job })?;
         }
         self.hear(Input::Hello(Hello {
             version: VERSION,
@@ -157,7 +164,7 @@ impl Center {
             job: job_name(node, of_node)?,
             due: self.now,
         };
-        self.hear(Input::Command(Command::Run(id.clone())))?;
+        self.told(Command::Run { run: id.clone() })?;
         let (attempt, row) = self
             .core
             .state()
@@ -189,7 +196,16 @@ impl Center {
                     error: None,
                     set: Some(SetDone {
                         uuid: Uuid::from_u128(u128::from(number) << 64 | 7),
-                        volumes: volumes.clone(),
+                        parts: vec![SetPart {
+                            volume,
+                            tape_file: 1,
+                            first_block: 3,
+                            stream_offset: 0,
+                        }],
+                        record_bytes: 1 << 20,
+                        host: "node".into(),
+                        started: self.now,
+                        file_bytes: 0,
                         members: 1_234_567,
                         bytes: 1_987_654_321_000,
                         damaged: 0,

@@ -10,8 +10,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use longhaul_control::core::state::{Attempt, Change, Node, Run, RunState};
+use longhaul_control::database::Database;
 use longhaul_control::server::config;
-use longhaul_control::server::store::{Scratch, Store};
 use longhaul_control::setup;
 use longhaul_link::{Authority, Connection, Identity, Role};
 use longhaul_protocol::job::Job;
@@ -102,18 +102,16 @@ impl Services {
 
     /// A cluster in which each node has an attempt under way.
     fn prepare(&self, names: &[Name]) -> Result<Uuid> {
-        let cluster = setup::init(&self.dir, None, 1)?;
+        let cluster = setup::init(&self.dir, None, config::LISTEN, 1)?;
         let authority = Authority::open(&self.dir.join(setup::CA))?;
-        // MERGE: the database.
-        let (mut store, _) = Scratch::open(&self.dir).map_err(|why| anyhow::anyhow!("{why}"))?;
+        let (mut database, _) = Database::open(&self.dir, Time(0))?;
         let mut changes = Vec::new();
         for node in names {
             let role = Role::Node(node.clone());
             authority.issue(&role, 1, &self.folder(node))?;
             changes.extend(under_way(node)?);
         }
-        let kept = store.commit(Time(0), &changes);
-        kept.map_err(|why| anyhow::anyhow!("{why}"))?;
+        database.commit(Time(0), &changes)?;
         Ok(cluster)
     }
 
@@ -232,6 +230,7 @@ fn under_way(node: &Name) -> Result<[Change; 3]> {
         resumes: None,
         ordered: Time(0),
         journal_bytes: 0,
+        set_bytes: 0,
         point: None,
         ended: None,
     };

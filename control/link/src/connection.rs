@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use longhaul_protocol::Time;
 use longhaul_protocol::frame::{Decoder, FrameError};
 use rustls::pki_types::ServerName;
 use serde::de::DeserializeOwned;
@@ -15,7 +16,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use crate::identity::Identity;
 use crate::outbox::{Outbox, WRITE_LIMIT, Writer, outbox};
-use crate::role::{COORDINATOR_DNS, NoRole, Role, claim};
+use crate::role::{COORDINATOR_DNS, Claim, NoRole, Role, claim};
 
 /// Peers have shown each other their certificates within this time.
 pub const HANDSHAKE_LIMIT: Duration = Duration::from_secs(5);
@@ -69,12 +70,12 @@ pub enum LinkError {
 pub struct Connection {
     stream: TlsStream<TcpStream>,
     address: SocketAddr,
-    peer: Role,
+    peer: Claim,
 }
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Connection to {} at {}", self.peer, self.address)
+        write!(f, "Connection to {} at {}", self.peer.role, self.address)
     }
 }
 
@@ -143,13 +144,18 @@ impl Connection {
         Ok(Connection {
             stream,
             address,
-            peer: claim.role,
+            peer: claim,
         })
     }
 
     /// Who the peer is.
     pub fn peer(&self) -> &Role {
-        &self.peer
+        &self.peer.role
+    }
+
+    /// When its certificate ends.
+    pub fn peer_expires(&self) -> Time {
+        self.peer.expires
     }
 
     /// Where it is.

@@ -3,13 +3,20 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use longhaul_link::connection::LinkReader;
+use longhaul_link::{Connection, Identity, Outbox};
+use longhaul_protocol::ask::WAIT_MS_MAX;
 use longhaul_protocol::{Answer, Ask, ExitStatus};
+use tokio::runtime::{Builder, Runtime};
 
 use super::{Failure, Target};
+use crate::chain;
 
 /// Between two tries to connect: at first, and at most.
 const PAUSE: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(3);
+/// The longest time for an answer: that of who waits for a run, and some.
+const ANSWER: Duration = Duration::from_millis(WAIT_MS_MAX + 30_000);
 
 /// A connection.
 pub trait Line {
@@ -58,11 +65,45 @@ impl Link {
     }
 }
 
+/// A connection with certificates on both sides.
+struct Tls {
+    runtime: Runtime,
+    reader: LinkReader,
+    outbox: Outbox<Ask>,
+}
+
+impl Line for Tls {
+    fn ask(&mut self, ask: &Ask) -> Result<Answer, String> {
+        let answered = async {
+            self.outbox.say(ask.clone())?;
+            self.reader.message::<Answer>(ANSWER).await
+        };
+        match self.runtime.block_on(answered) {
+            Ok(Some(answer)) => Ok(answer),
+            Ok(None) => Err("the coordinator has left".into()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
 /// Connects.
 fn dial(target: &Target) -> Result<Box<dyn Line>, NoLine> {
-    Err(NoLine::Ever(Failure {
-        exit: ExitStatus::Unreachable,
-        why: format!("{}: this program has no transport yet", target.coordinator),
+    let ever = |why: String| {
+        let exit = ExitStatus::Operator;
+        NoLine::Ever(Failure { exit, why })
+    };
+    let identity = Identity::load(&target.tls).map_err(|error| ever(chain(&error)))?;
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| ever(error.to_string()))?;
+    let connected = runtime.block_on(Connection::connect(&identity, &target.coordinator));
+    let connection = connected.map_err(|error| NoLine::Yet(error.to_string()))?;
+    let (reader, writer, outbox) = connection.split();
+    // What becomes of it, the reader finds out.
+    runtime.spawn(writer.run());
+    Ok(Box::new(Tls {
+        runtime,
+        reader,
+        outbox,
     }))
 }
 

@@ -27,7 +27,7 @@ mod pool;
 mod run;
 mod schedule;
 mod status;
-mod target;
+pub(crate) mod target;
 #[cfg(test)]
 mod tests;
 mod volume;
@@ -45,11 +45,14 @@ use console::Console;
 use link::Link;
 pub use target::Target;
 
+/// Where all is that was not said to be elsewhere.
+const DIR: &str = "/var/lib/longhaul";
+
 /// What every command of an operator takes.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Options {
     /// The coordinator's address [default: the one in DIR/operator.toml, else
-    /// 127.0.0.1:7420]
+    /// 127.0.0.1:7417]
     #[arg(long, global = true, value_name = "HOST:PORT")]
     coordinator: Option<String>,
 
@@ -118,6 +121,18 @@ pub enum Operator {
     Failover(node::Failover),
     /// What happened, the newest first
     Events(events::Events),
+}
+
+impl Options {
+    /// The folder of the configuration: as said, else `$LONGHAUL_DIR`, else
+    /// /var/lib/longhaul.
+    pub fn dir(&self) -> PathBuf {
+        let said = self.dir.clone().or_else(|| {
+            let dir = std::env::var_os("LONGHAUL_DIR").filter(|dir| !dir.is_empty());
+            dir.map(PathBuf::from)
+        });
+        said.unwrap_or_else(|| DIR.into())
+    }
 }
 
 impl Operator {

@@ -1,17 +1,16 @@
 //! Where the coordinator is, and who asks it.
 
+use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::{env, fs};
 
 use serde::Deserialize;
 
 use super::{Failure, Options};
 
-const DIR: &str = "/var/lib/longhaul";
-const COORDINATOR: &str = "127.0.0.1:7420";
+const COORDINATOR: &str = "127.0.0.1:7417";
 /// Below the folder of the configuration.
-const FILE: &str = "operator.toml";
+pub(crate) const FILE: &str = "operator.toml";
 const TLS: &str = "operator";
 /// Longest configuration, in bytes.
 const FILE_BYTES_MAX: usize = 64 << 10;
@@ -37,11 +36,7 @@ struct File {
 impl Target {
     /// What the options say, else the configuration, else what is usual.
     pub(super) fn find(options: &Options) -> Result<Target, Failure> {
-        let dir = options.dir.clone().or_else(|| {
-            let dir = env::var_os("LONGHAUL_DIR").filter(|dir| !dir.is_empty());
-            dir.map(PathBuf::from)
-        });
-        let dir = dir.unwrap_or_else(|| DIR.into());
+        let dir = options.dir();
         let file = File::read(&dir.join(FILE))?;
         let tls = file.tls.unwrap_or_else(|| TLS.into());
         let coordinator = options.coordinator.clone().or(file.coordinator);

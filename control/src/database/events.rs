@@ -5,7 +5,7 @@ use rusqlite::{Connection, Result, Row};
 use serde::Serialize;
 
 use super::rows::{body, json};
-use crate::core::state::Change;
+use crate::core::state::{Change, Key};
 
 /// Events that are kept.
 pub const EVENTS_MAX: u64 = 500_000;
@@ -77,25 +77,31 @@ pub(super) fn count(connection: &Connection) -> Result<u64> {
     Ok(count.unsigned_abs())
 }
 
-/// The newest, the newest first.
+/// The newest before that number, the newest first. To a run's belong those of
+/// its attempts.
 pub(super) fn newest(
     connection: &Connection,
-    of: Option<(&str, &str)>,
+    of: Option<&str>,
+    before: Option<i64>,
     limit: u32,
 ) -> Result<Vec<Event>> {
+    let before = before.unwrap_or(i64::MAX);
     match of {
-        Some((kind, key)) => connection
+        // `$` is what comes behind `#`.
+        Some(key) => connection
             .prepare_cached(
-                "SELECT number, time, change FROM events WHERE kind = ?1 AND key = ?2
+                "SELECT number, time, change FROM events
+                 WHERE (key = ?1 OR (key > ?1 || '#' AND key < ?1 || '$')) AND number < ?2
                  ORDER BY number DESC LIMIT ?3",
             )?
-            .query_map((kind, key, limit), event)?
+            .query_map((key, before, limit), event)?
             .collect(),
         None => connection
             .prepare_cached(
-                "SELECT number, time, change FROM events ORDER BY number DESC LIMIT ?1",
+                "SELECT number, time, change FROM events WHERE number < ?1
+                 ORDER BY number DESC LIMIT ?2",
             )?
-            .query_map([limit], event)?
+            .query_map((before, limit), event)?
             .collect(),
     }
 }
@@ -119,6 +125,15 @@ fn of(change: &Change) -> (&'static str, String) {
         Change::Schedule(name, _) => ("schedule", name.to_string()),
         Change::Run(id, _) => ("run", id.to_string()),
         Change::Attempt(id, _) => ("attempt", id.to_string()),
+        Change::Removed(key) => match key {
+            Key::Node(name) => ("node", name.to_string()),
+            Key::Drive(serial) => ("drive", serial.to_string()),
+            Key::Volume(uuid) => ("volume", uuid.to_string()),
+            Key::Job(name) => ("job", name.to_string()),
+            Key::Schedule(name) => ("schedule", name.to_string()),
+            Key::Run(id) => ("run", id.to_string()),
+            Key::Attempt(id) => ("attempt", id.to_string()),
+        },
     }
 }
 

@@ -107,20 +107,20 @@ impl Database {
         Ok(())
     }
 
-    /// The newest events, at most `limit`, the newest first: of all rows, or of
-    /// one, by its kind (`node`, `drive`, `volume`, `job`, `schedule`, `run`,
-    /// `attempt`) and its key as text.
+    /// The newest events before event number `before`, at most `limit`, the newest
+    /// first: of all rows, or of those with this key as text.
     ///
     /// # Errors
     /// As [`commit`](Database::commit).
     pub fn events(
         &self,
-        of: Option<(&str, &str)>,
+        of: Option<&str>,
+        before: Option<i64>,
         limit: u32,
     ) -> Result<Vec<Event>, DatabaseError> {
         let events = self
             .file
-            .run(|connection| events::newest(connection, of, limit));
+            .run(|connection| events::newest(connection, of, before, limit));
         events.map_err(|fault| self.error(fault))
     }
 

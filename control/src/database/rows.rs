@@ -8,7 +8,7 @@ use rusqlite::{Connection, Error, Params, Result, Row};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::core::state::{Change, State};
+use crate::core::state::{Change, Key, State};
 
 /// A table whose key is a text.
 struct Table {
@@ -48,11 +48,11 @@ pub(super) fn put(connection: &Connection, change: &Change) -> Result<()> {
              ON CONFLICT (one) DO UPDATE SET body = excluded.body",
             &[&json(row)?],
         ),
-        Change::Node(name, row) => NODES.put(connection, name.as_str(), Some(row)),
-        Change::Drive(serial, row) => DRIVES.put(connection, serial.as_str(), Some(row)),
-        Change::Volume(uuid, row) => VOLUMES.put(connection, &uuid.to_string(), Some(row)),
-        Change::Job(name, row) => JOBS.put(connection, name.as_str(), row.as_ref()),
-        Change::Schedule(name, row) => SCHEDULES.put(connection, name.as_str(), row.as_ref()),
+        Change::Node(name, row) => NODES.put(connection, name.as_str(), row),
+        Change::Drive(serial, row) => DRIVES.put(connection, serial.as_str(), row),
+        Change::Volume(uuid, row) => VOLUMES.put(connection, &uuid.to_string(), row),
+        Change::Job(name, row) => JOBS.put(connection, name.as_str(), row),
+        Change::Schedule(name, row) => SCHEDULES.put(connection, name.as_str(), row),
         Change::Run(id, row) => run(
             "INSERT INTO runs (job, due, body) VALUES (?1, ?2, ?3)
              ON CONFLICT (job, due) DO UPDATE SET body = excluded.body",
@@ -62,6 +62,27 @@ pub(super) fn put(connection: &Connection, change: &Change) -> Result<()> {
             "INSERT INTO attempts (job, due, number, body) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (job, due, number) DO UPDATE SET body = excluded.body",
             &[&id.run.job.as_str(), &id.run.due.0, &id.number, &json(row)?],
+        ),
+        Change::Removed(key) => remove(connection, key),
+    }
+}
+
+fn remove(connection: &Connection, key: &Key) -> Result<()> {
+    match key {
+        Key::Node(name) => NODES.remove(connection, name.as_str()),
+        Key::Drive(serial) => DRIVES.remove(connection, serial.as_str()),
+        Key::Volume(uuid) => VOLUMES.remove(connection, &uuid.to_string()),
+        Key::Job(name) => JOBS.remove(connection, name.as_str()),
+        Key::Schedule(name) => SCHEDULES.remove(connection, name.as_str()),
+        Key::Run(id) => execute(
+            connection,
+            "DELETE FROM runs WHERE job = ?1 AND due = ?2",
+            (id.job.as_str(), id.due.0),
+        ),
+        Key::Attempt(id) => execute(
+            connection,
+            "DELETE FROM attempts WHERE job = ?1 AND due = ?2 AND number = ?3",
+            (id.run.job.as_str(), id.run.due.0, id.number),
         ),
     }
 }
@@ -90,10 +111,10 @@ pub(super) fn all(connection: &Connection) -> Result<State> {
         Ok(Change::Volume(key(row, 0)?, body(row, 1)?))
     })?;
     each(&JOBS.query(), &|row| {
-        Ok(Change::Job(key(row, 0)?, Some(body(row, 1)?)))
+        Ok(Change::Job(key(row, 0)?, body(row, 1)?))
     })?;
     each(&SCHEDULES.query(), &|row| {
-        Ok(Change::Schedule(key(row, 0)?, Some(body(row, 1)?)))
+        Ok(Change::Schedule(key(row, 0)?, body(row, 1)?))
     })?;
     each("SELECT job, due, body FROM runs", &|row| {
         Ok(Change::Run(run_id(row)?, body(row, 2)?))
@@ -107,23 +128,22 @@ pub(super) fn all(connection: &Connection) -> Result<State> {
 }
 
 impl Table {
-    fn put(&self, connection: &Connection, key: &str, row: Option<&impl Serialize>) -> Result<()> {
+    fn put(&self, connection: &Connection, key: &str, row: &impl Serialize) -> Result<()> {
         let Table { name, key: column } = self;
-        match row {
-            Some(row) => execute(
-                connection,
-                &format!(
-                    "INSERT INTO {name} ({column}, body) VALUES (?1, ?2)
-                     ON CONFLICT ({column}) DO UPDATE SET body = excluded.body"
-                ),
-                (key, json(row)?),
+        execute(
+            connection,
+            &format!(
+                "INSERT INTO {name} ({column}, body) VALUES (?1, ?2)
+                 ON CONFLICT ({column}) DO UPDATE SET body = excluded.body"
             ),
-            None => execute(
-                connection,
-                &format!("DELETE FROM {name} WHERE {column} = ?1"),
-                [key],
-            ),
-        }
+            (key, json(row)?),
+        )
+    }
+
+    fn remove(&self, connection: &Connection, key: &str) -> Result<()> {
+        let Table { name, key: column } = self;
+        let sql = format!("DELETE FROM {name} WHERE {column} = ?1");
+        execute(connection, &sql, [key])
     }
 
     fn query(&self) -> String {

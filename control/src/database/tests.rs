@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
-use crate::core::state::{Attempt, Drive, Node, Run, RunState, Scheduled, Volume};
+use crate::core::state::{Attempt, Drive, Key, Node, Run, RunState, Scheduled, Volume};
 use crate::schedule::{CatchUp, Schedule};
 
 const NOW: Time = Time(1_764_111_600_000);
@@ -54,6 +54,7 @@ pub(crate) fn attempt(id: AttemptId) -> Change {
         resumes: None,
         ordered: NOW,
         journal_bytes: 0,
+        set_bytes: 0,
         point: None,
         ended: None,
     };
@@ -169,7 +170,7 @@ fn any_run() -> impl Strategy<Value = Change> {
 
 fn any_small() -> impl Strategy<Value = Change> {
     let key = proptest::sample::select(vec!["a", "b", "c-1.example"]).prop_map(name);
-    (0u8..6, key, any::<bool>(), ".{0,9}", any_number()).prop_map(
+    (0u8..7, key, any::<bool>(), ".{0,9}", any_number()).prop_map(
         |(kind, key, is, text, number)| match kind {
             0 => Change::Counters(Counters {
                 epoch: Epoch(number),
@@ -202,7 +203,14 @@ fn any_small() -> impl Strategy<Value = Change> {
                 };
                 Change::Volume(Uuid::from_u128(u128::from(number)), volume)
             }
-            4 => Change::Job(key.clone(), is.then(|| Box::new(job(&key)))),
+            4 if is => Change::Job(key.clone(), Box::new(job(&key))),
+            4 => Change::Removed(Key::Job(key)),
+            5 => Change::Removed(match number % 4 {
+                0 => Key::Node(key),
+                1 => Key::Drive(key),
+                2 => Key::Volume(Uuid::from_u128(u128::from(number))),
+                _ => Key::Schedule(key),
+            }),
             _ => {
                 let schedule = Schedule {
                     name: key.clone(),
@@ -214,7 +222,7 @@ fn any_small() -> impl Strategy<Value = Change> {
                 };
                 let next = (number > 3).then_some(Time(number as i64));
                 let row = Box::new(Scheduled { schedule, next });
-                Change::Schedule(key, is.then_some(row))
+                Change::Schedule(key, row)
             }
         },
     )
@@ -252,7 +260,7 @@ proptest! {
             }
         }
         let mut replayed = State::default();
-        let events = database.events(None, u32::MAX).expect("events");
+        let events = database.events(None, None, u32::MAX).expect("events");
         prop_assert_eq!(database.events, events.len() as u64);
         for event in events.into_iter().rev() {
             replayed.apply(event.change);
@@ -311,7 +319,7 @@ fn an_attempt_needs_its_run_and_all_of_a_commit_is_written_or_nothing() {
     let node = Change::Node(name("n1"), Node::default());
     let changes = [node, attempt(attempt_id(1, 1))];
     database.commit(NOW, &changes).expect_err("no such run");
-    assert_eq!(database.events(None, 9).expect("events"), []);
+    assert_eq!(database.events(None, None, 9).expect("events"), []);
     // Within a transaction the run may come behind.
     let changes = [attempt(attempt_id(1, 1)), run(run_id(1), RunState::Active)];
     database.commit(NOW, &changes).expect("written");
@@ -335,9 +343,7 @@ fn of_progress_the_newest_event_is_kept() {
         database.commit(NOW, &[progress(bytes)]).expect("written");
     }
     let key = id.to_string();
-    let events = database
-        .events(Some(("attempt", &key)), 99)
-        .expect("events");
+    let events = database.events(Some(&key), None, 99).expect("events");
     let changes: Vec<Change> = events.into_iter().map(|event| event.change).collect();
     assert_eq!(changes, [progress(49), attempt(id.clone())]);
     let ended = with(progress(50), |row| {
@@ -346,7 +352,7 @@ fn of_progress_the_newest_event_is_kept() {
     database
         .commit(NOW, std::slice::from_ref(&ended))
         .expect("written");
-    let events = database.events(Some(("attempt", &key)), 1).expect("events");
+    let events = database.events(Some(&key), None, 1).expect("events");
     assert_eq!(events[0].change, ended);
     assert_eq!(database.events, 3);
 }
@@ -364,7 +370,7 @@ fn the_oldest_events_go_in_small_steps() {
         database.commit(NOW, &[change(number)]).expect("written");
     }
     let oldest = |database: &Database| {
-        let events = database.events(None, u32::MAX).expect("events");
+        let events = database.events(None, None, u32::MAX).expect("events");
         assert_eq!(events.len() as u64, database.events);
         events.last().map_or(0, |event| event.number)
     };

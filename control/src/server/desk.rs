@@ -6,10 +6,10 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use longhaul_link::Outbox;
-use longhaul_protocol::{Hello, Name, Order, Report, Time};
+use longhaul_protocol::{Answer, Ask, Hello, Name, Order, Report, Time};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::core::{Command, CommandError, Coordinator};
+use crate::core::Asker;
 
 /// What waits to be decided. When so much does, who has more to say waits: TCP
 /// tells his peer.
@@ -19,15 +19,14 @@ pub(crate) const WAITING_MAX: usize = 256;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LinkId(u64);
 
-/// A look at how things stand.
-type Look = dyn FnOnce(Time, &Coordinator) + Send;
-
 /// What is brought.
 pub(crate) enum Said {
     /// A service introduces itself on a new connection.
     Hello {
         link: LinkId,
         address: SocketAddr,
+        /// When its certificate does.
+        expires: Time,
         hello: Hello,
         outbox: Outbox<Order>,
     },
@@ -35,10 +34,10 @@ pub(crate) enum Said {
     Report(LinkId, Name, Report),
     /// A service's connection is gone.
     Gone(LinkId, Name),
-    /// An operator wants something. He is answered when it is durable.
-    Command(Command, oneshot::Sender<Result<(), CommandError>>),
-    /// Somebody looks at how things stand.
-    Look(Box<Look>),
+    /// An operator asks. He is answered when what follows is durable.
+    Ask(Asker, Ask, oneshot::Sender<Answer>),
+    /// An operator has left.
+    AskerGone(Asker),
     /// Time passes.
     Tick,
 }
@@ -76,27 +75,17 @@ impl Desk {
         self.said.send(said).await.map_err(|_| Ends)
     }
 
-    /// Has an operator's command carried out, and durable.
-    ///
-    /// # Errors
-    /// [`Ends`], and it is not known whether it was; or why it was not.
-    pub async fn command(&self, command: Command) -> Result<Result<(), CommandError>, Ends> {
-        let (sender, answer) = oneshot::channel();
-        self.bring(Said::Command(command, sender)).await?;
-        answer.await.map_err(|_| Ends)
+    pub(crate) fn new_asker(&self) -> Asker {
+        Asker(self.new_link().0)
     }
 
-    /// Looks at how things stand, between two decisions: briefly, for all wait.
+    /// Asks for an operator, and waits for the answer.
     ///
     /// # Errors
-    /// [`Ends`].
-    pub async fn look<T: Send + 'static>(
-        &self,
-        look: impl FnOnce(Time, &Coordinator) -> T + Send + 'static,
-    ) -> Result<T, Ends> {
-        let (sender, seen) = oneshot::channel();
-        let look = move |now, coordinator: &Coordinator| drop(sender.send(look(now, coordinator)));
-        self.bring(Said::Look(Box::new(look))).await?;
-        seen.await.map_err(|_| Ends)
+    /// [`Ends`], and it is not known whether a command was carried out.
+    pub(crate) async fn ask(&self, asker: Asker, ask: Ask) -> Result<Answer, Ends> {
+        let (sender, answer) = oneshot::channel();
+        self.bring(Said::Ask(asker, ask, sender)).await?;
+        answer.await.map_err(|_| Ends)
     }
 }

@@ -7,11 +7,13 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use longhaul_link::Outbox;
+use longhaul_protocol::ask::{Certificate, Events, Lines, words};
 use longhaul_protocol::order::What;
-use longhaul_protocol::{AttemptId, Hello, Name, Order, Time};
+use longhaul_protocol::report::{SetDone, SetPart};
+use longhaul_protocol::{Answer, Ask, AttemptId, ExitStatus, Hello, Name, Order, Time};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -19,14 +21,16 @@ use tokio::task::JoinHandle;
 use super::carry::{Journal, carry};
 use super::desk::{LinkId, Said, WAITING_MAX};
 use super::notify::Notices;
-use super::store::{Failure, ReadJournal, Store};
+use super::store::{Entered, Failure, ReadJournal, Store};
 use crate::core::state::{Change, State};
-use crate::core::{CommandError, Coordinator, Input, Notice, Output, Settings};
+use crate::core::{Asker, Coordinator, Input, Notice, Output, Settings};
 
 /// The connection of a node.
 struct Link {
     id: LinkId,
     address: SocketAddr,
+    /// When its certificate ends.
+    expires: Time,
     outbox: Outbox<Order>,
     /// Journals that are on their way to it, by the attempt that they are for.
     carried: BTreeMap<AttemptId, JoinHandle<()>>,
@@ -36,11 +40,18 @@ struct Link {
 enum Action {
     Say(Name, LinkId, Outbox<Order>, Order),
     Carry(Name, LinkId, Journal),
-    Answer(
-        oneshot::Sender<Result<(), CommandError>>,
-        Result<(), CommandError>,
-    ),
+    Answer(oneshot::Sender<Answer>, Answer),
     Notify(Notice),
+}
+
+/// What is around the coordinator's thread.
+pub(crate) struct Around {
+    /// Where journals are carried.
+    pub runtime: Handle,
+    /// Who tells people.
+    pub notices: Arc<Notices>,
+    /// When the coordinator's certificate ends.
+    pub expires: Time,
 }
 
 /// The coordinator, with what is around it.
@@ -48,12 +59,14 @@ pub(crate) struct Mind<S> {
     core: Coordinator,
     store: S,
     journals: ReadJournal,
-    runtime: Handle,
-    notices: Arc<Notices>,
+    around: Around,
     links: BTreeMap<Name, Link>,
     /// Decided, and not durable yet.
     changes: Vec<Change>,
     has_parts: bool,
+    sets: Vec<Entered>,
+    /// Operators that wait for an answer.
+    askers: BTreeMap<Asker, oneshot::Sender<Answer>>,
     /// To be done when that is durable.
     actions: Vec<Action>,
 }
@@ -64,8 +77,7 @@ impl<S: Store> Mind<S> {
         settings: Settings,
         state: State,
         store: S,
-        runtime: Handle,
-        notices: Arc<Notices>,
+        around: Around,
     ) -> Result<Mind<S>, Failure> {
         let (core, outputs) = Coordinator::start(settings, state);
         let journals = store.reader();
@@ -73,14 +85,15 @@ impl<S: Store> Mind<S> {
             core,
             store,
             journals,
-            runtime,
-            notices,
+            around,
             links: BTreeMap::new(),
             changes: Vec::new(),
             has_parts: false,
+            sets: Vec::new(),
+            askers: BTreeMap::new(),
             actions: Vec::new(),
         };
-        mind.collect(outputs, None)?;
+        mind.collect(outputs)?;
         mind.settle()?;
         Ok(mind)
     }
@@ -102,24 +115,46 @@ impl<S: Store> Mind<S> {
             Said::Hello {
                 link,
                 address,
+                expires,
                 hello,
                 outbox,
-            } => self.hello(link, address, hello, outbox),
+            } => {
+                let link = Link {
+                    id: link,
+                    address,
+                    expires,
+                    outbox,
+                    carried: BTreeMap::new(),
+                };
+                self.hello(link, hello)
+            }
             Said::Report(link, node, report) if self.is_current(link, &node) => {
-                self.decide(Input::Report(node, report), None)
+                self.decide(Input::Report(node, report))
             }
             Said::Gone(link, node) if self.is_current(link, &node) => {
                 self.links.remove(&node);
-                self.decide(Input::Gone(node), None)
+                self.decide(Input::Gone(node))
             }
             // A newer connection of the node has taken its place.
             Said::Report(..) | Said::Gone(..) => Ok(()),
-            Said::Command(command, answer) => self.decide(Input::Command(command), Some(answer)),
-            Said::Look(look) => {
-                look(now(), &self.core);
+            // Only the store knows.
+            Said::Ask(_, Ask::Events(query), answer) => {
+                let answer_to = self.events(&query);
+                self.actions.push(Action::Answer(answer, answer_to));
                 Ok(())
             }
-            Said::Tick => self.decide(Input::Tick, None),
+            Said::Ask(asker, ask, answer) => {
+                self.askers.insert(asker, answer);
+                self.decide(Input::Ask(asker, ask))
+            }
+            Said::AskerGone(asker) => {
+                self.askers.remove(&asker);
+                self.decide(Input::AskerGone(asker))
+            }
+            Said::Tick => {
+                self.store.copy_if_due(now());
+                self.decide(Input::Tick)
+            }
         }
     }
 
@@ -131,14 +166,8 @@ impl<S: Store> Mind<S> {
 
     /// A service is let in, or sent away. What it had said on an older connection
     /// stands, but that one is over.
-    fn hello(
-        &mut self,
-        id: LinkId,
-        address: SocketAddr,
-        hello: Hello,
-        outbox: Outbox<Order>,
-    ) -> Result<(), Failure> {
-        let node = hello.node.clone();
+    fn hello(&mut self, link: Link, hello: Hello) -> Result<(), Failure> {
+        let (node, address) = (hello.node.clone(), link.address);
         let outputs = self.core.handle(now(), Input::Hello(hello));
         let refusal = outputs.iter().find_map(|output| match output {
             Output::Refuse(why) => Some(why.clone()),
@@ -148,45 +177,84 @@ impl<S: Store> Mind<S> {
             log::warn!("{address}: node {node} is refused: {why}");
             let epoch = self.core.state().counters.epoch;
             let what = What::Refused { why };
-            self.actions
-                .push(Action::Say(node, id, outbox, Order { epoch, what }));
+            self.actions.push(Action::Say(
+                node,
+                link.id,
+                link.outbox,
+                Order { epoch, what },
+            ));
         } else {
             log::info!("{address}: node {node} is connected");
-            let link = Link {
-                id,
-                address,
-                outbox,
-                carried: BTreeMap::new(),
-            };
             if let Some(old) = self.links.insert(node.clone(), link) {
                 log::info!("{}: node {node} has a newer connection", old.address);
             }
         }
-        self.collect(outputs, None)
+        self.collect(outputs)
     }
 
-    fn decide(
-        &mut self,
-        input: Input,
-        asks: Option<oneshot::Sender<Result<(), CommandError>>>,
-    ) -> Result<(), Failure> {
+    fn decide(&mut self, input: Input) -> Result<(), Failure> {
         let outputs = self.core.handle(now(), input);
-        self.collect(outputs, asks)
+        self.collect(outputs)
+    }
+
+    fn events(&self, query: &Events) -> Answer {
+        match self.store.events(query) {
+            Ok((rows, more)) => Answer::Rows { rows, more },
+            Err(error) => Answer::Failed {
+                exit: ExitStatus::Usage,
+                why: words(&error.to_string()),
+            },
+        }
+    }
+
+    /// What the catalog is to know of a set.
+    fn entered(&self, attempt: AttemptId, set: SetDone) -> Entered {
+        let state = self.core.state();
+        let run = state.runs.get(&attempt.run);
+        let volume = |part: &SetPart| match state.volumes.get(&part.volume) {
+            Some(volume) => volume.name.to_string(),
+            None => part.volume.to_string(),
+        };
+        Entered {
+            paths: run.map_or_else(Vec::new, |run| run.job.work.paths.clone()),
+            volumes: set.parts.iter().map(volume).collect(),
+            attempt,
+            set,
+        }
+    }
+
+    /// Certificates, those that end first first.
+    fn certificates(&self) -> Lines<Certificate> {
+        let nodes = self.links.iter().map(|(node, link)| Certificate {
+            whose: format!("node {node}"),
+            expires: link.expires,
+        });
+        let ours = Certificate {
+            whose: "coordinator".into(),
+            expires: self.around.expires,
+        };
+        let mut all: Vec<Certificate> = std::iter::once(ours).chain(nodes).collect();
+        all.sort_by_key(|certificate| certificate.expires);
+        Lines::of(all, |certificate| certificate)
     }
 
     /// Sorts out what is to be kept, and what is to be done afterwards. To whom
     /// it goes is settled here: a connection that comes later gets none of it.
-    fn collect(
-        &mut self,
-        outputs: Vec<Output>,
-        mut asks: Option<oneshot::Sender<Result<(), CommandError>>>,
-    ) -> Result<(), Failure> {
+    fn collect(&mut self, outputs: Vec<Output>) -> Result<(), Failure> {
         for output in outputs {
             match output {
                 Output::Change(change) => self.changes.push(change),
                 Output::Keep(attempt, part) => {
                     self.store.keep(&attempt, &part)?;
                     self.has_parts = true;
+                }
+                Output::KeepSet(attempt, part) => {
+                    self.store.keep_set(&attempt, &part)?;
+                    self.has_parts = true;
+                }
+                Output::Enter(attempt, set) => {
+                    let entered = self.entered(attempt, *set);
+                    self.sets.push(entered);
                 }
                 Output::Send(node, order) => {
                     if let Some(link) = self.links.get(&node) {
@@ -218,8 +286,11 @@ impl<S: Store> Mind<S> {
                         log::warn!("{}: node {node} says nothing: disconnected", link.address);
                     }
                 }
-                Output::Answer(answer) => {
-                    if let Some(asks) = asks.take() {
+                Output::Answer(asker, mut answer) => {
+                    if let Answer::Status(status) = &mut answer {
+                        status.certificates = self.certificates();
+                    }
+                    if let Some(asks) = self.askers.remove(&asker) {
                         self.actions.push(Action::Answer(asks, answer));
                     }
                 }
@@ -233,9 +304,10 @@ impl<S: Store> Mind<S> {
     /// that turn out to be gone may let something begin elsewhere, and so on.
     fn settle(&mut self) -> Result<(), Failure> {
         loop {
-            if self.has_parts || !self.changes.is_empty() {
-                self.store.commit(now(), &self.changes)?;
+            if self.has_parts || !self.sets.is_empty() || !self.changes.is_empty() {
+                self.store.commit(now(), &self.changes, &self.sets)?;
                 self.changes.clear();
+                self.sets.clear();
                 self.has_parts = false;
             }
             let gone = self.act();
@@ -243,7 +315,7 @@ impl<S: Store> Mind<S> {
                 return Ok(());
             }
             for node in gone {
-                self.decide(Input::Gone(node), None)?;
+                self.decide(Input::Gone(node))?;
             }
         }
     }
@@ -265,12 +337,12 @@ impl<S: Store> Mind<S> {
                 }
                 Action::Carry(node, id, journal) => {
                     if let Some(link) = self.links.get_mut(&node).filter(|link| link.id == id) {
-                        link.carry(journal, &self.journals, &self.runtime);
+                        link.carry(journal, &self.journals, &self.around.runtime);
                     }
                 }
                 // If nobody waits for the answer, it is no loss.
                 Action::Answer(asks, answer) => drop(asks.send(answer)),
-                Action::Notify(notice) => self.notices.put(notice),
+                Action::Notify(notice) => self.around.notices.put(notice),
             }
         }
         gone
@@ -292,8 +364,5 @@ impl Link {
 
 /// This machine's clock.
 pub(crate) fn now() -> Time {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    Time(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    Time::from(SystemTime::now())
 }

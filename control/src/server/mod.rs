@@ -14,12 +14,14 @@
 //! | `desk` | what waits to be decided |
 //! | `mind` | the thread that decides |
 //! | `store` | where that is made durable |
+//! | `disk` | the coordinator's folder, which does it |
 //! | `carry` | a journal on its way to a service |
 //! | `notify` | people who are told |
 
 mod carry;
 pub mod config;
 mod desk;
+pub mod disk;
 mod listener;
 mod mind;
 mod notify;
@@ -43,11 +45,12 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 pub use config::{Config, ConfigError};
-pub use desk::{Desk, Ends};
+use desk::Desk;
+use disk::Disk;
 use listener::Listener;
-use mind::Mind;
+use mind::{Around, Mind};
 use notify::Notices;
-use store::{Failure, Scratch, Store};
+use store::{Failure, Store};
 
 use crate::core::Settings;
 use crate::core::state::State;
@@ -97,7 +100,7 @@ pub fn serve(config: Config) -> Result<(), ServeError> {
         let socket = TcpListener::bind(config.listen)
             .await
             .map_err(|error| ServeError::Listen(config.listen, error))?;
-        let (store, state) = Scratch::open(&config.dir).map_err(ServeError::Store)?;
+        let (store, state) = Disk::open(&config.dir, mind::now()).map_err(ServeError::Store)?;
         let ends = async {
             tokio::select! {
                 _ = term.recv() => {}
@@ -129,8 +132,12 @@ pub async fn run<S: Store>(
         retry_ms: config.retry_s.saturating_mul(1000),
     };
     let notices = Arc::new(Notices::default());
-    let mind = Mind::start(settings, state, store, Handle::current(), notices.clone())
-        .map_err(ServeError::Store)?;
+    let around = Around {
+        runtime: Handle::current(),
+        notices: notices.clone(),
+        expires: identity.expires(),
+    };
+    let mind = Mind::start(settings, state, store, around).map_err(ServeError::Store)?;
     let (desk, said) = Desk::new();
     let desk = Arc::new(desk);
     let (sender, mut decided) = oneshot::channel();

@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use longhaul_link::Connection;
-use longhaul_protocol::Name;
-use serde_json::{Value, json};
+use longhaul_protocol::{Answer, Ask, Name};
 
-use super::desk::Desk;
+use super::desk::{Desk, Said};
 use super::store::Failure;
-use crate::core::Command;
 
 /// An operator that says nothing for so long is disconnected.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -19,33 +17,22 @@ pub(crate) async fn converse(
     connection: Connection,
     operator: Name,
 ) -> Result<(), Failure> {
-    let (mut reader, writer, outbox) = connection.split::<Value>();
+    let (mut reader, writer, outbox) = connection.split::<Answer>();
+    let asker = desk.new_asker();
     let answers = async move {
-        while let Some(ask) = reader.message::<Value>(PATIENCE).await? {
-            outbox.say(answer(desk, &operator, ask).await?)?;
+        while let Some(ask) = reader.message::<Ask>(PATIENCE).await? {
+            if let Ask::Command(command) = &ask {
+                log::info!("operator {operator}: {command:?}");
+            }
+            outbox.say(desk.ask(asker, ask).await?)?;
         }
         Ok::<(), Failure>(())
     };
-    tokio::select! {
+    let over = tokio::select! {
         over = answers => over,
-        written = writer.run() => Ok(written?),
-    }
-}
-
-/// MERGE: the one place where what operators ask (`longhaul_protocol::ask`) is
-/// answered. Commands go by [`Desk::command`], everything that only looks by
-/// [`Desk::look`]. So far it adds nodes.
-async fn answer(desk: &Desk, operator: &Name, ask: Value) -> Result<Value, Failure> {
-    let of = |key: &str| ask.get(key).and_then(Value::as_str);
-    let node = of("node").and_then(|node| node.parse::<Name>().ok());
-    let is_known = of("ask") == Some("command") && of("command") == Some("add-node");
-    let Some(node) = node.filter(|_| is_known) else {
-        let why = "this is not understood here";
-        return Ok(json!({ "answer": "failed", "exit": 2, "why": why }));
+        written = writer.run() => written.map_err(Failure::from),
     };
-    log::info!("operator {operator} adds node {node}");
-    Ok(match desk.command(Command::AddNode(node)).await? {
-        Ok(()) => json!({ "answer": "done" }),
-        Err(why) => json!({ "answer": "failed", "exit": 2, "why": why.to_string() }),
-    })
+    // If the coordinator ends, so does whoever waits.
+    let _ = desk.bring(Said::AskerGone(asker)).await;
+    over
 }

@@ -24,7 +24,7 @@ pub(crate) async fn converse(
     node: Name,
 ) -> Result<(), Failure> {
     let (desk, patience) = (&listener.desk, listener.patience);
-    let address = connection.address();
+    let (address, expires) = (connection.address(), connection.peer_expires());
     let (mut reader, writer, outbox) = connection.split::<Order>();
     let link = desk.new_link();
     let hears = async {
@@ -39,6 +39,7 @@ pub(crate) async fn converse(
         desk.bring(Said::Hello {
             link,
             address,
+            expires,
             hello,
             outbox,
         })

@@ -8,11 +8,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use longhaul_control::core::state::{Attempt, Change, Node, Run, RunState, State};
-use longhaul_control::server::store::{Failure, ReadJournal, Store};
-use longhaul_control::server::{Config, run};
+use longhaul_control::server::store::{Entered, Failure, ReadJournal, Store};
+use longhaul_control::server::{Config, config, run};
 use longhaul_control::setup;
 use longhaul_link::connection::LinkReader;
 use longhaul_link::{Connection, Identity, Outbox, Role};
+use longhaul_protocol::ask::{Events, Row};
 use longhaul_protocol::job::{DriveChoice, Job, Place, Restart, Work};
 use longhaul_protocol::order::What;
 use longhaul_protocol::report::{Part, Point};
@@ -41,6 +42,9 @@ pub fn name(text: &str) -> Name {
 pub struct Disk {
     pub state: State,
     pub journals: std::collections::BTreeMap<AttemptId, Vec<u8>>,
+    /// Files of sets, and sets that the catalog knows.
+    pub sets: std::collections::BTreeMap<AttemptId, Vec<u8>>,
+    pub entered: Vec<Entered>,
     pub commits: usize,
     /// How long each takes.
     pub pause: Duration,
@@ -61,7 +65,21 @@ impl Store for Memory {
         Ok(())
     }
 
-    fn commit(&mut self, _now: Time, changes: &[Change]) -> Result<(), Failure> {
+    fn keep_set(&mut self, attempt: &AttemptId, part: &Part) -> Result<(), Failure> {
+        let mut disk = self.0.lock().expect("a disk");
+        let file = disk.sets.entry(attempt.clone()).or_default();
+        file.truncate(usize::try_from(part.offset)?);
+        file.extend_from_slice(&part.bytes);
+        Ok(())
+    }
+
+    fn events(&self, _query: &Events) -> Result<(Vec<Row>, Option<String>), Failure> {
+        Ok((Vec::new(), None))
+    }
+
+    fn copy_if_due(&mut self, _now: Time) {}
+
+    fn commit(&mut self, _now: Time, changes: &[Change], sets: &[Entered]) -> Result<(), Failure> {
         let pause = self.0.lock().expect("a disk").pause;
         std::thread::sleep(pause);
         let mut disk = self.0.lock().expect("a disk");
@@ -72,6 +90,7 @@ impl Store for Memory {
             disk.state.apply(change.clone());
         }
         disk.commits += 1;
+        disk.entered.extend_from_slice(sets);
         Ok(())
     }
 
@@ -105,7 +124,7 @@ impl Bed {
     pub fn with(nodes: &[&str], prepare: impl FnOnce(&mut Disk)) -> Bed {
         hear_the_log();
         let dir = tempfile::tempdir().expect("a folder");
-        let cluster = setup::init(dir.path(), None, 30).expect("a cluster");
+        let cluster = setup::init(dir.path(), None, config::LISTEN, 30).expect("a cluster");
         let memory = Memory::default();
         let disk = memory.0.clone();
         let state = {
@@ -336,6 +355,7 @@ fn add(state: &mut State, node: &str) {
         resumes: None,
         ordered: Time(0),
         journal_bytes: 0,
+        set_bytes: 0,
         point: None,
         ended: None,
     };

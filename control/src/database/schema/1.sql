@@ -110,7 +110,7 @@ CREATE TABLE events (
     change      TEXT NOT NULL
 ) STRICT;
 
-CREATE INDEX events_by_key ON events (kind, key);
+CREATE INDEX events_by_key ON events (key);
 CREATE UNIQUE INDEX events_of_progress ON events (key) WHERE is_progress = 1;
 
 -- A copy says here that it is one; empty in the database itself.

@@ -1,7 +1,8 @@
-//! The journals of attempts, as far as they have come.
+//! The files of attempts, as far as they have come: their journals, and the
+//! catalog's files of sets until those are taken into the catalog.
 //!
-//! A journal is a file that grows: `DIR/journals/JOB@DUE#NUMBER.journal`. It is
-//! written ahead of the row that counts its bytes: [`Journals::sync`] comes
+//! Such a file grows: `DIR/journals/JOB@DUE#NUMBER.journal`,
+//! `DIR/incoming/JOB@DUE#NUMBER.paths`. It is written ahead of the row that counts its bytes: [`Files::sync`] comes
 //! before [`Database::commit`](crate::database::Database::commit). So a file may
 //! be longer than its row says, after a crash in between, and what is behind is
 //! written again; it is never shorter.
@@ -24,12 +25,10 @@ const OPEN_MAX: usize = 256;
 /// Threads that sync files. A file system makes the files of several threads
 /// durable at once, and those of one thread one after the other.
 const THREADS_MAX: usize = 8;
-const ENDING: &str = ".journal";
-
 /// What can go wrong with a journal.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum JournalError {
+pub enum FilesError {
     /// A part would not join what is there.
     #[error("{path} has {bytes} bytes, and a part at {offset} came; what is between is missing")]
     Gap {
@@ -52,32 +51,52 @@ pub enum JournalError {
     },
 }
 
-/// The journals in a folder.
+/// What files there are of attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    folder: &'static str,
+    ending: &'static str,
+}
+
+/// Journals.
+pub const JOURNALS: Kind = Kind {
+    folder: "journals",
+    ending: ".journal",
+};
+/// The catalog's files of sets.
+pub const SETS: Kind = Kind {
+    folder: "incoming",
+    ending: ".paths",
+};
+
+/// The files of one kind.
 #[derive(Debug)]
-pub struct Journals {
+pub struct Files {
     dir: PathBuf,
+    ending: &'static str,
     /// What was written to since the last sync.
     touched: BTreeMap<PathBuf, File>,
     /// Whether one of them is new.
     has_new: bool,
 }
 
-impl Journals {
-    /// The journals beside the database in `dir`. The folder is created if it is
+impl Files {
+    /// The files beside the database in `dir`. Their folder is created if it is
     /// missing.
     ///
     /// # Errors
-    /// [`JournalError::Io`] if it cannot be.
-    pub fn open(dir: &Path) -> Result<Journals, JournalError> {
-        let folder = dir.join("journals");
+    /// [`FilesError::Io`] if it cannot be.
+    pub fn open(dir: &Path, kind: Kind) -> Result<Files, FilesError> {
+        let folder = dir.join(kind.folder);
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&folder)
             .map_err(io("create", &folder))?;
         sync_folder(dir)?;
-        Ok(Journals {
+        Ok(Files {
             dir: folder,
+            ending: kind.ending,
             touched: BTreeMap::new(),
             has_new: false,
         })
@@ -85,13 +104,13 @@ impl Journals {
 
     /// Writes a part to its place; the journal ends behind it. Whoever keeps a
     /// part has made sure that it does not end before what a row counts. It is
-    /// durable after the next [`sync`](Journals::sync).
+    /// durable after the next [`sync`](Files::sync).
     ///
     /// # Errors
-    /// [`JournalError::Gap`] if it begins behind the journal's end;
-    /// [`JournalError::Io`], and then the coordinator has to stop, as for
-    /// [`sync`](Journals::sync).
-    pub fn keep(&mut self, attempt: &AttemptId, part: &Part) -> Result<(), JournalError> {
+    /// [`FilesError::Gap`] if it begins behind the journal's end;
+    /// [`FilesError::Io`], and then the coordinator has to stop, as for
+    /// [`sync`](Files::sync).
+    pub fn keep(&mut self, attempt: &AttemptId, part: &Part) -> Result<(), FilesError> {
         let path = self.path(attempt);
         if !self.touched.contains_key(&path) {
             if self.touched.len() >= OPEN_MAX {
@@ -106,7 +125,7 @@ impl Journals {
         let bytes = file.metadata().map_err(io("look at", &path))?.len();
         if part.offset > bytes {
             let offset = part.offset;
-            return Err(JournalError::Gap {
+            return Err(FilesError::Gap {
                 path,
                 bytes,
                 offset,
@@ -122,7 +141,7 @@ impl Journals {
         Ok(())
     }
 
-    fn touch(&mut self, path: &Path) -> Result<File, JournalError> {
+    fn touch(&mut self, path: &Path) -> Result<File, FilesError> {
         let mut options = OpenOptions::new();
         options.write(true).mode(0o600);
         match options.open(path) {
@@ -140,9 +159,9 @@ impl Journals {
     /// Makes durable all that was kept.
     ///
     /// # Errors
-    /// [`JournalError::Io`]. What was kept may be lost then, and calling again
+    /// [`FilesError::Io`]. What was kept may be lost then, and calling again
     /// does not tell: the coordinator has to stop.
-    pub fn sync(&mut self) -> Result<(), JournalError> {
+    pub fn sync(&mut self) -> Result<(), FilesError> {
         let touched: Vec<(PathBuf, File)> = std::mem::take(&mut self.touched).into_iter().collect();
         let a_thread = touched.len().div_ceil(THREADS_MAX).max(1);
         match touched.as_slice() {
@@ -174,14 +193,14 @@ impl Journals {
     /// [`PART_BYTES_MAX`]; fewer, or none, at its end.
     ///
     /// # Errors
-    /// [`JournalError::Io`]; its source is
+    /// [`FilesError::Io`]; its source is
     /// [`NotFound`](io::ErrorKind::NotFound) if there is no such journal.
     pub fn read(
         &self,
         attempt: &AttemptId,
         offset: u64,
         max: usize,
-    ) -> Result<Vec<u8>, JournalError> {
+    ) -> Result<Vec<u8>, FilesError> {
         let path = self.path(attempt);
         let file = File::open(&path).map_err(io("open", &path))?;
         let mut bytes = vec![0; max.min(PART_BYTES_MAX)];
@@ -201,8 +220,8 @@ impl Journals {
     /// Removes a journal, if there is one.
     ///
     /// # Errors
-    /// [`JournalError::Io`] if it stays.
-    pub fn remove(&mut self, attempt: &AttemptId) -> Result<(), JournalError> {
+    /// [`FilesError::Io`] if it stays.
+    pub fn remove(&mut self, attempt: &AttemptId) -> Result<(), FilesError> {
         let path = self.path(attempt);
         self.touched.remove(&path);
         match fs::remove_file(&path) {
@@ -218,8 +237,8 @@ impl Journals {
     /// resumed.) How many there were.
     ///
     /// # Errors
-    /// [`JournalError::Io`] if one stays.
-    pub fn prune(&mut self, state: &State) -> Result<usize, JournalError> {
+    /// [`FilesError::Io`] if one stays.
+    pub fn prune(&mut self, state: &State) -> Result<usize, FilesError> {
         let is_wanted = |id: &AttemptId| {
             let run = state.runs.get(&id.run);
             run.is_some_and(|run| !matches!(run.state, RunState::Done(_)))
@@ -231,7 +250,7 @@ impl Journals {
             let path = entry.map_err(io("read", &self.dir))?.path();
             let is_journal = path
                 .extension()
-                .is_some_and(|ending| ending == &ENDING[1..]);
+                .is_some_and(|ending| ending == &self.ending[1..]);
             if is_journal && !wanted.contains(&path) {
                 fs::remove_file(&path).map_err(io("remove", &path))?;
                 self.touched.remove(&path);
@@ -241,22 +260,23 @@ impl Journals {
         Ok(count)
     }
 
-    fn path(&self, attempt: &AttemptId) -> PathBuf {
-        self.dir.join(format!("{attempt}{ENDING}"))
+    /// Where an attempt's file is.
+    pub fn path(&self, attempt: &AttemptId) -> PathBuf {
+        self.dir.join(format!("{attempt}{}", self.ending))
     }
 }
 
-fn sync(path: &Path, file: &File) -> Result<(), JournalError> {
+fn sync(path: &Path, file: &File) -> Result<(), FilesError> {
     file.sync_data().map_err(io("sync", path))
 }
 
-fn sync_folder(dir: &Path) -> Result<(), JournalError> {
+fn sync_folder(dir: &Path) -> Result<(), FilesError> {
     let folder = File::open(dir).map_err(io("open", dir))?;
     folder.sync_all().map_err(io("sync", dir))
 }
 
-fn io<'a>(action: &'static str, path: &'a Path) -> impl Fn(io::Error) -> JournalError + 'a {
-    move |source| JournalError::Io {
+fn io<'a>(action: &'static str, path: &'a Path) -> impl Fn(io::Error) -> FilesError + 'a {
+    move |source| FilesError::Io {
         action,
         path: path.to_owned(),
         source,
@@ -286,9 +306,9 @@ mod tests {
         Part { offset, bytes }
     }
 
-    fn journals() -> (tempfile::TempDir, Journals) {
+    fn journals() -> (tempfile::TempDir, Files) {
         let dir = tempfile::tempdir().expect("a scratch folder");
-        let journals = Journals::open(dir.path()).expect("journals");
+        let journals = Files::open(dir.path(), JOURNALS).expect("journals");
         (dir, journals)
     }
 
@@ -299,7 +319,7 @@ mod tests {
         let error = journals.keep(&id(1), &part(4, b"e")).expect_err("a gap");
         assert!(matches!(
             error,
-            JournalError::Gap {
+            FilesError::Gap {
                 bytes: 3,
                 offset: 4,
                 ..
@@ -317,7 +337,7 @@ mod tests {
         journals.sync().expect("durable");
         drop(journals);
         // The row counts three bytes.
-        let mut journals = Journals::open(dir.path()).expect("again");
+        let mut journals = Files::open(dir.path(), JOURNALS).expect("again");
         journals.keep(&id(1), &part(3, b"XY")).expect("kept");
         assert_eq!(journals.read(&id(1), 0, 99).expect("read"), b"abcXY");
     }
@@ -377,7 +397,7 @@ mod tests {
             for (number, offset, bytes, what) in steps {
                 match what {
                     0 => journals.sync().expect("durable"),
-                    1 => journals = Journals::open(dir.path()).expect("again"),
+                    1 => journals = Files::open(dir.path(), JOURNALS).expect("again"),
                     2 => {
                         journals.remove(&id(number)).expect("removed");
                         model.remove(&number);

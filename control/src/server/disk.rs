@@ -1,0 +1,191 @@
+//! The coordinator's folder: its database, the files of attempts, the catalog.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use longhaul_catalog::{Catalog, SetPart, SetRecord, SetState, Volume};
+use longhaul_protocol::ask::{Events, ROWS_MAX, Row};
+use longhaul_protocol::report::{Part, SetDone};
+use longhaul_protocol::{AttemptId, Time};
+
+use super::store::{Entered, Failure, ReadJournal, Store};
+use crate::chain;
+use crate::core::state::{Change, Key, RunState, State};
+use crate::database::Database;
+use crate::files::{Files, JOURNALS, SETS};
+
+/// The catalog's folder, below the coordinator's.
+pub const CATALOG: &str = "catalog";
+
+/// The folder.
+#[derive(Debug)]
+pub struct Disk {
+    database: Database,
+    journals: Files,
+    sets: Files,
+    catalog: Catalog,
+    /// For whoever reads journals in another thread.
+    read: Arc<Files>,
+}
+
+impl Disk {
+    /// Opens the folder, and makes what is missing; gives all rows.
+    ///
+    /// # Errors
+    /// The database's, the catalog's, the operating system's.
+    pub fn open(dir: &Path, now: Time) -> Result<(Disk, State), Failure> {
+        let (database, state) = Database::open(dir, now)?;
+        let mut disk = Disk {
+            database,
+            journals: Files::open(dir, JOURNALS)?,
+            sets: Files::open(dir, SETS)?,
+            catalog: Catalog::open(&dir.join(CATALOG))?,
+            read: Arc::new(Files::open(dir, JOURNALS)?),
+        };
+        disk.journals.prune(&state)?;
+        disk.sets.prune(&state)?;
+        Ok((disk, state))
+    }
+
+    /// Takes a set into the catalog. It is on the tape whatever becomes of this.
+    fn enter(&self, entered: &Entered) {
+        if let Err(error) = self.try_enter(entered) {
+            log::error!(
+                "the set {} of {} is done, and the catalog does not know it: {}; take it in with \
+                 `lh-mover scan`",
+                entered.set.uuid,
+                entered.attempt,
+                chain(&*error)
+            );
+        }
+    }
+
+    fn try_enter(&self, entered: &Entered) -> Result<(), Failure> {
+        let set = &entered.set;
+        if set.file_bytes == 0 {
+            return Err("its node has lost the file of it".into());
+        }
+        let (from, to) = (
+            self.sets.path(&entered.attempt),
+            self.catalog.set_path(set.uuid),
+        );
+        match fs::rename(&from, &to) {
+            // It was entered before, and that was not written down.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && to.exists() => {}
+            renamed => renamed?,
+        }
+        if let Some(folder) = to.parent() {
+            File::open(folder)?.sync_all()?;
+        }
+        // Whoever looks for a path later should not be the first to see that it
+        // is damaged.
+        self.catalog.set_file(set.uuid)?;
+        for (part, name) in set.parts.iter().zip(&entered.volumes) {
+            if self.catalog.volume(part.volume)?.is_none() {
+                self.catalog.put_volume(&Volume {
+                    uuid: part.volume,
+                    name: name.clone(),
+                    barcode: None,
+                    record_bytes: set.record_bytes,
+                    created_ms: set.started.0,
+                    capacity_bytes: None,
+                })?;
+            }
+        }
+        Ok(self.catalog.put_set(&record(set, &entered.paths))?)
+    }
+
+    /// Removes the files of attempts that are of use to nobody any more.
+    fn forget(&mut self, changes: &[Change]) -> Result<(), Failure> {
+        for change in changes {
+            match change {
+                Change::Run(id, run) if matches!(run.state, RunState::Done(_)) => {
+                    for number in 1..=run.attempts {
+                        let run = id.clone();
+                        self.forget_one(&AttemptId { run, number })?;
+                    }
+                }
+                Change::Removed(Key::Attempt(id)) => self.forget_one(id)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn forget_one(&mut self, id: &AttemptId) -> Result<(), Failure> {
+        self.journals.remove(id)?;
+        Ok(self.sets.remove(id)?)
+    }
+}
+
+fn record(set: &SetDone, paths: &[String]) -> SetRecord {
+    let part = |part: &longhaul_protocol::report::SetPart| SetPart {
+        volume: part.volume,
+        tape_file: part.tape_file,
+        first_block: part.first_block,
+        stream_offset: part.stream_offset,
+    };
+    SetRecord {
+        uuid: set.uuid,
+        parts: set.parts.iter().map(part).collect(),
+        started_ms: set.started.0,
+        ended_ms: None,
+        host: set.host.clone(),
+        paths: paths.iter().map(|path| path.clone().into_bytes()).collect(),
+        members: set.members,
+        bytes: set.bytes,
+        errors: set.damaged,
+        state: SetState::Finished,
+    }
+}
+
+impl Store for Disk {
+    fn keep(&mut self, attempt: &AttemptId, part: &Part) -> Result<(), Failure> {
+        Ok(self.journals.keep(attempt, part)?)
+    }
+
+    fn keep_set(&mut self, attempt: &AttemptId, part: &Part) -> Result<(), Failure> {
+        Ok(self.sets.keep(attempt, part)?)
+    }
+
+    fn commit(&mut self, now: Time, changes: &[Change], sets: &[Entered]) -> Result<(), Failure> {
+        self.journals.sync()?;
+        self.sets.sync()?;
+        for entered in sets {
+            self.enter(entered);
+        }
+        self.database.commit(now, changes)?;
+        self.forget(changes)
+    }
+
+    fn events(&self, query: &Events) -> Result<(Vec<Row>, Option<String>), Failure> {
+        let most = query.most.clamp(1, ROWS_MAX);
+        let before = query.after.as_deref().map(str::parse).transpose()?;
+        let of = query.of.as_deref();
+        let mut events = self.database.events(of, before, most.saturating_add(1))?;
+        let has_more = events.len() > most as usize;
+        events.truncate(most as usize);
+        let mut rows = Vec::with_capacity(events.len());
+        for event in events {
+            rows.push(Row {
+                key: event.number.to_string(),
+                row: serde_json::to_value(&event)?,
+            });
+        }
+        let more = rows.last().map(|row| row.key.clone());
+        Ok((rows, more.filter(|_| has_more)))
+    }
+
+    fn copy_if_due(&mut self, now: Time) {
+        if let Err(error) = self.database.copy_if_due(now) {
+            log::error!("no copy of the database is made: {}", chain(&error));
+        }
+    }
+
+    fn reader(&self) -> ReadJournal {
+        let files = Arc::clone(&self.read);
+        Arc::new(move |attempt, offset, max| Ok(files.read(attempt, offset, max)?))
+    }
+}
