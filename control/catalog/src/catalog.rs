@@ -1,8 +1,8 @@
 //! The catalog: a folder, its database and its set files.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File};
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
@@ -12,6 +12,7 @@ use crate::database::Database;
 use crate::error::{Error, Result};
 use crate::set::{SetFilter, SetRecord};
 use crate::set_file::SetFile;
+use crate::sqlite::lock_file;
 use crate::volume::Volume;
 
 /// A catalog that is open. Any number of processes may have the same one open.
@@ -164,13 +165,7 @@ impl Catalog {
 /// folder, as long as the file lives. Held for moments only.
 fn lock(dir: &Path) -> Result<File> {
     let path = dir.join("open.lock");
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)
-        .map_err(Error::io("open", &path))?;
+    let file = lock_file(&path).map_err(Error::io("open", &path))?;
     file.lock().map_err(Error::io("lock", &path))?;
     Ok(file)
 }

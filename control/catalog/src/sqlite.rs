@@ -4,6 +4,9 @@
 //! power cut. What kind of database a file is stands in its header
 //! (`application_id`), and so does its version (`user_version`).
 
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -215,6 +218,20 @@ impl Database {
             Ok(value)
         })
     }
+}
+
+/// Opens, or makes, a file that is there to be locked, for its owner alone. The
+/// kernel drops the lock when the file is closed, or the process dies.
+///
+/// # Errors
+/// The kernel's.
+pub fn lock_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
 }
 
 /// Checks a table with its indexes, or the whole file.

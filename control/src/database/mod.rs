@@ -29,9 +29,9 @@ mod error;
 mod events;
 mod rows;
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
 use std::num::NonZeroU64;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use longhaul_catalog::sqlite::{self, Fault, Kind};
@@ -189,13 +189,7 @@ fn read_ahead(path: &Path) {
 /// Keeps other coordinators from the database as long as the file lives.
 fn lock(dir: &Path) -> Result<File, DatabaseError> {
     let path = dir.join("lock");
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)
-        .map_err(DatabaseError::io("open", &path))?;
+    let file = sqlite::lock_file(&path).map_err(DatabaseError::io("open", &path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(DatabaseError::Held { lock: path }),

@@ -10,32 +10,14 @@ use serde::de::DeserializeOwned;
 
 use crate::core::state::{Change, Key, State};
 
-/// A table whose key is a text.
-struct Table {
-    name: &'static str,
-    key: &'static str,
-}
+/// A table whose key is a text: its name, and the key's.
+struct Table(&'static str, &'static str);
 
-const NODES: Table = Table {
-    name: "nodes",
-    key: "name",
-};
-const DRIVES: Table = Table {
-    name: "drives",
-    key: "serial",
-};
-const VOLUMES: Table = Table {
-    name: "volumes",
-    key: "uuid",
-};
-const JOBS: Table = Table {
-    name: "jobs",
-    key: "name",
-};
-const SCHEDULES: Table = Table {
-    name: "schedules",
-    key: "name",
-};
+const NODES: Table = Table("nodes", "name");
+const DRIVES: Table = Table("drives", "serial");
+const VOLUMES: Table = Table("volumes", "uuid");
+const JOBS: Table = Table("jobs", "name");
+const SCHEDULES: Table = Table("schedules", "name");
 
 /// Puts a row in its place.
 pub(super) fn put(connection: &Connection, change: &Change) -> Result<()> {
@@ -129,7 +111,7 @@ pub(super) fn all(connection: &Connection) -> Result<State> {
 
 impl Table {
     fn put(&self, connection: &Connection, key: &str, row: &impl Serialize) -> Result<()> {
-        let Table { name, key: column } = self;
+        let Table(name, column) = self;
         execute(
             connection,
             &format!(
@@ -141,13 +123,14 @@ impl Table {
     }
 
     fn remove(&self, connection: &Connection, key: &str) -> Result<()> {
-        let Table { name, key: column } = self;
+        let Table(name, column) = self;
         let sql = format!("DELETE FROM {name} WHERE {column} = ?1");
         execute(connection, &sql, [key])
     }
 
     fn query(&self) -> String {
-        format!("SELECT {}, body FROM {}", self.key, self.name)
+        let Table(name, column) = self;
+        format!("SELECT {column}, body FROM {name}")
     }
 }
 

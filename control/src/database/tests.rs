@@ -453,6 +453,24 @@ fn what_the_error_of_a_damaged_database_says_brings_the_last_copy_back() {
 }
 
 #[test]
+fn damage_where_no_row_is_read_from_is_noticed() {
+    let dir = closed_with_copy(&[run(run_id(1), RunState::Active)]);
+    let pages = sql(
+        dir.path(),
+        "SELECT rootpage, page_size FROM sqlite_schema, pragma_page_size
+         WHERE name = 'sqlite_autoindex_runs_1'",
+    );
+    let number = |column: usize| pages[0][column].parse::<usize>().expect("a number");
+    let (page, page_bytes) = (number(0), number(1));
+    let path = dir.path().join(FILE);
+    let mut bytes = fs::read(&path).expect("readable");
+    bytes[(page - 1) * page_bytes..page * page_bytes].fill(0xa5);
+    fs::write(&path, bytes).expect("writable");
+    let error = Database::open(dir.path(), NOW).expect_err("damaged");
+    assert!(matches!(error, DatabaseError::Corrupt { .. }), "{error}");
+}
+
+#[test]
 fn a_row_that_cannot_be_read_is_damage() {
     let dir = closed_with_copy(&[run(run_id(1), RunState::Active)]);
     let connection = Connection::open(dir.path().join(FILE)).expect("opens");
