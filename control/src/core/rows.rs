@@ -7,7 +7,7 @@ use std::str::FromStr;
 use longhaul_protocol::ask::{ROWS_MAX, Row, Rows, Table};
 use longhaul_protocol::frame::MESSAGE_BYTES_MAX;
 use longhaul_protocol::job::DriveChoice;
-use longhaul_protocol::{Answer, AttemptId, Name, RunId, Time};
+use longhaul_protocol::{Answer, AttemptId, Name, RunId};
 use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -230,6 +230,7 @@ fn pools(state: &State) -> BTreeMap<&Name, Pool<'_>> {
 
 #[cfg(test)]
 mod tests {
+    use longhaul_protocol::Time;
     use longhaul_protocol::frame::encode;
     use longhaul_protocol::job::Job;
 
