@@ -49,7 +49,7 @@ pub use target::Target;
 #[derive(Debug, Clone, Default, Args)]
 pub struct Options {
     /// The coordinator's address [default: the one in DIR/operator.toml, else
-    /// 127.0.0.1:7420]
+    /// 127.0.0.1:7417]
     #[arg(long, global = true, value_name = "HOST:PORT")]
     coordinator: Option<String>,
 

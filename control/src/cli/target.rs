@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{Failure, Options};
 
 const DIR: &str = "/var/lib/longhaul";
-const COORDINATOR: &str = "127.0.0.1:7420";
+const COORDINATOR: &str = "127.0.0.1:7417";
 /// Below the folder of the configuration.
 const FILE: &str = "operator.toml";
 const TLS: &str = "operator";
