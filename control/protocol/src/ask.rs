@@ -210,7 +210,7 @@ pub struct Status {
     pub active: Lines<RunStatus>,
     /// Runs that go on when an operator says so.
     pub held: Lines<RunStatus>,
-    /// Runs that have failed in the last 24 hours.
+    /// Runs that have failed in the last 24 hours, the newest first.
     pub failed: Lines<RunStatus>,
     /// Certificates, those that expire first first.
     #[serde(default)]

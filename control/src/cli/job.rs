@@ -64,7 +64,7 @@ pub struct Given {
     what: String,
 
     #[command(flatten)]
-    options: JobOptions,
+    options: Box<JobOptions>,
 }
 
 impl Job {

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -24,7 +25,19 @@ struct Cli {
     #[command(flatten)]
     options: Options,
     #[command(subcommand)]
-    command: Operator,
+    command: Command,
+}
+
+/// Commands of operators stand beside others, which may have a `--dir` of their
+/// own.
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Init {
+        #[arg(long)]
+        dir: PathBuf,
+    },
+    #[command(flatten)]
+    Operator(Operator),
 }
 
 /// A coordinator in this process. While somebody waits, what is to happen
@@ -146,7 +159,10 @@ impl World {
         let mut link = Link::by(dial, Duration::ZERO);
         let mut out = Vec::new();
         let mut console = Console::new(&mut link, cli.options.json, TimeZone::UTC, &mut out);
-        let result = cli.command.run(&mut console);
+        let Command::Operator(command) = cli.command else {
+            panic!("{line}");
+        };
+        let result = command.run(&mut console);
         (result, String::from_utf8(out).expect("text"))
     }
 
@@ -189,6 +205,11 @@ impl World {
 #[test]
 fn the_command_line_is_one() {
     Cli::command().debug_assert();
+    let cli = Cli::try_parse_from(["lh-control", "init", "--dir", "/x"]).expect("a command");
+    assert!(matches!(cli.command, Command::Init { dir } if dir == *"/x"));
+    let cli = Cli::try_parse_from(["lh-control", "status", "--dir", "/x", "--json"]);
+    let options = cli.expect("a command").options;
+    assert_eq!((options.dir, options.json), (Some("/x".into()), true));
 }
 
 #[test]

@@ -145,18 +145,30 @@ impl Coordinator {
 
     /// How things stand; certificates are known to whoever carries this out.
     fn status(&self, now: Time) -> Status {
+        let (mut waiting, mut active, mut held, mut failed) = (vec![], vec![], vec![], vec![]);
+        // There may be many: they are looked through once.
+        for (id, run) in &self.state.runs {
+            match run.state {
+                RunState::Waiting => waiting.push((id, run)),
+                RunState::Active => active.push((id, run)),
+                RunState::Held(_) => held.push((id, run)),
+                RunState::Failed(_) if now.since(self.last(id)) < NEWS_MS => failed.push((id, run)),
+                RunState::Failed(_) | RunState::Done(_) => {}
+            }
+        }
+        failed.sort_by_cached_key(|(id, _)| std::cmp::Reverse(self.last(id)));
+        let lines =
+            |runs: Vec<(&RunId, &Run)>| Lines::of(runs, |(id, run)| self.run_status(now, id, run));
         Status {
             epoch: self.state.counters.epoch,
             since: self.since.unwrap_or(now),
             now,
             nodes: self.node_lines(),
             drives: self.drive_lines(),
-            waiting: self.run_lines(now, |_, run| run.state == RunState::Waiting),
-            active: self.run_lines(now, |_, run| run.state == RunState::Active),
-            held: self.run_lines(now, |_, run| matches!(run.state, RunState::Held(_))),
-            failed: self.run_lines(now, |id, run| {
-                matches!(run.state, RunState::Failed(_)) && now.since(self.last(id)) < NEWS_MS
-            }),
+            waiting: lines(waiting),
+            active: lines(active),
+            held: lines(held),
+            failed: lines(failed),
             certificates: Lines::default(),
         }
     }
@@ -166,11 +178,6 @@ impl Coordinator {
         let newest = self.state.newest(id).map(|(_, newest)| newest);
         let ended = newest.and_then(|newest| newest.ended.as_ref());
         ended.map_or(id.due, |ended| ended.ended).max(id.due)
-    }
-
-    fn run_lines(&self, now: Time, is: impl Fn(&RunId, &Run) -> bool) -> Lines<RunStatus> {
-        let runs = self.state.runs.iter().filter(|(id, run)| is(id, run));
-        Lines::of(runs, |(id, run)| self.run_status(now, id, run))
     }
 
     fn node_lines(&self) -> Lines<NodeStatus> {

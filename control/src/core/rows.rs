@@ -1,12 +1,13 @@
 //! Rows for operators, in pages that fit into a message.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use longhaul_protocol::ask::{ROWS_MAX, Row, Rows, Table};
 use longhaul_protocol::frame::MESSAGE_BYTES_MAX;
 use longhaul_protocol::job::DriveChoice;
-use longhaul_protocol::{Answer, AttemptId, Name, RunId, Time};
+use longhaul_protocol::{Answer, AttemptId, Name, RunId};
 use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -32,8 +33,8 @@ pub(super) fn rows(state: &State, query: &Rows) -> Result<Answer, CommandError> 
         let Some(row) = view.row(query.table, &key) else {
             return Err(unknown(kind(query.table), &key));
         };
-        let row = bounded(row, &key);
-        bytes += bytes_of(&row) + key.len() + ROW_BYTES;
+        let (row, row_bytes) = bounded(row, &key);
+        bytes += row_bytes;
         if rows.len() >= most || bytes > ROWS_BYTES_MAX {
             more = rows.last().map(|row: &Row| row.key.clone());
             break;
@@ -43,17 +44,14 @@ pub(super) fn rows(state: &State, query: &Rows) -> Result<Answer, CommandError> 
     Ok(Answer::Rows { rows, more })
 }
 
-fn bytes_of(row: &Value) -> usize {
-    serde_json::to_string(row).map_or(usize::MAX / 2, |json| json.len())
-}
-
-/// A row, or how long it is.
-fn bounded(row: Value, key: &str) -> Value {
-    let bytes = bytes_of(&row);
-    if bytes + key.len() + ROW_BYTES > ROWS_BYTES_MAX {
-        return json!({ "too_long": bytes });
+/// A row, or how long it is; and what it takes of an answer.
+fn bounded(row: Value, key: &str) -> (Value, usize) {
+    let around = key.len() + ROW_BYTES;
+    let bytes = serde_json::to_string(&row).map_or(usize::MAX / 2, |json| json.len());
+    if bytes + around > ROWS_BYTES_MAX {
+        return (json!({ "too_long": bytes }), around);
     }
-    row
+    (row, bytes + around)
 }
 
 fn kind(table: Table) -> &'static str {
@@ -121,19 +119,15 @@ impl<'a> View<'a> {
                 let job: Option<Name> = parsed(query.of.as_ref())?;
                 let runs = state.runs.keys();
                 let runs = runs.filter(|run| job.as_ref().is_none_or(|job| run.job == *job));
-                newest(runs, by_due, query, most)
+                first(runs, by_due, query, most)
             }
-            Table::Attempt => {
-                let by_due =
-                    |attempt: &AttemptId| (by_due(&attempt.run), std::cmp::Reverse(attempt.number));
-                match parsed::<RunId>(query.of.as_ref())? {
-                    Some(run) => {
-                        let attempts = state.attempts_of(&run).map(|(id, _)| id);
-                        newest(attempts, by_due, query, most)
-                    }
-                    None => newest(state.attempts.keys(), by_due, query, most),
+            Table::Attempt => match parsed::<RunId>(query.of.as_ref())? {
+                Some(run) => {
+                    let attempts = state.attempts_of(&run).map(|(id, _)| id);
+                    first(attempts, by_number, query, most)
                 }
-            }
+                None => first(state.attempts.keys(), by_number, query, most),
+            },
         }
     }
 
@@ -181,33 +175,34 @@ fn named<'a>(
     Ok(behind.take(most).map(Name::to_string).collect())
 }
 
-/// What runs are sorted by: those that were due last come first.
-fn by_due(run: &RunId) -> (std::cmp::Reverse<Time>, Name) {
-    (std::cmp::Reverse(run.due), run.job.clone())
+/// Runs that were due last come first.
+fn by_due(a: &RunId, b: &RunId) -> Ordering {
+    b.due.cmp(&a.due).then_with(|| a.job.cmp(&b.job))
+}
+
+fn by_number(a: &AttemptId, b: &AttemptId) -> Ordering {
+    by_due(&a.run, &b.run).then_with(|| b.number.cmp(&a.number))
 }
 
 /// The first of these, without sorting all of them.
-fn newest<'a, T, K>(
+fn first<'a, T: FromStr<Err: ToString> + ToString + 'a>(
     all: impl Iterator<Item = &'a T>,
-    by: impl Fn(&T) -> K,
+    order: impl Fn(&T, &T) -> Ordering,
     query: &Rows,
     most: usize,
-) -> Result<Vec<String>, String>
-where
-    T: FromStr<Err: ToString> + ToString + 'a,
-    K: Ord,
-{
+) -> Result<Vec<String>, String> {
     let after: Option<T> = parsed(query.after.as_ref())?;
-    let after = after.as_ref().map(&by);
-    let behind = all.map(|id| (by(id), id));
-    let behind = behind.filter(|(key, _)| after.as_ref().is_none_or(|after| key > after));
-    let mut behind: Vec<_> = behind.collect();
+    let is_behind = |id: &T| {
+        let after = after.as_ref();
+        after.is_none_or(|after| order(id, after).is_gt())
+    };
+    let mut behind: Vec<&T> = all.filter(|id| is_behind(id)).collect();
     if behind.len() > most {
-        behind.select_nth_unstable_by(most, |(a, _), (b, _)| a.cmp(b));
+        behind.select_nth_unstable_by(most, |a, b| order(a, b));
         behind.truncate(most);
     }
-    behind.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    Ok(behind.into_iter().map(|(_, id)| id.to_string()).collect())
+    behind.sort_unstable_by(|a, b| order(a, b));
+    Ok(behind.into_iter().map(T::to_string).collect())
 }
 
 fn pools(state: &State) -> BTreeMap<&Name, Pool<'_>> {
@@ -235,6 +230,7 @@ fn pools(state: &State) -> BTreeMap<&Name, Pool<'_>> {
 
 #[cfg(test)]
 mod tests {
+    use longhaul_protocol::Time;
     use longhaul_protocol::frame::encode;
     use longhaul_protocol::job::Job;
 
