@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use longhaul_control::server::{self, Config};
+use longhaul_control::server::{self, Config, ServeError};
 use longhaul_control::{chain, setup};
 use longhaul_link::{Role, authority};
 use longhaul_protocol::{ExitStatus, Name};
@@ -142,7 +142,15 @@ fn run(command: Command) -> Result<(), (ExitStatus, Box<dyn Error>)> {
         }
         Command::Serve { dir } => {
             let config = Config::load(&dir).map_err(|error| (ExitStatus::Usage, error.into()))?;
-            server::serve(config).map_err(|error| (ExitStatus::Unfinished, error.into()))
+            server::serve(config).map_err(|error| (status(&error), error.into()))
         }
+    }
+}
+
+fn status(error: &ServeError) -> ExitStatus {
+    match error {
+        ServeError::Identity(_) | ServeError::NotCoordinator(..) => ExitStatus::Usage,
+        ServeError::Listen(..) => ExitStatus::Held,
+        ServeError::Io(_) | ServeError::Store(_) => ExitStatus::Unfinished,
     }
 }

@@ -1,6 +1,6 @@
 //! Where what is decided is made durable.
 //!
-//! MERGE: [`Database`](crate::database) and `Journals` take the place of
+//! MERGE: `Database` and `Journals` take the place of
 //! [`Scratch`], and of the trait if nothing else needs it.
 
 use std::collections::{BTreeMap, BTreeSet};
