@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use longhaul_control::cli::{self, Operator, Options};
-use longhaul_control::server::{self, Config, config};
+use longhaul_control::server::{self, Config, ServeError, config};
 use longhaul_control::{chain, setup};
 use longhaul_link::{Role, authority};
 use longhaul_protocol::{ExitStatus, Name};
@@ -163,8 +163,16 @@ fn run(command: Command, dir: &std::path::Path) -> Result<(), (ExitStatus, Box<d
         }
         Command::Serve => {
             let config = Config::load(dir).map_err(|error| (ExitStatus::Usage, error.into()))?;
-            server::serve(config).map_err(|error| (ExitStatus::Unfinished, error.into()))
+            server::serve(config).map_err(|error| (status(&error), error.into()))
         }
         Command::Operator(_) => Ok(()),
+    }
+}
+
+fn status(error: &ServeError) -> ExitStatus {
+    match error {
+        ServeError::Identity(_) | ServeError::NotCoordinator(..) => ExitStatus::Usage,
+        ServeError::Listen(..) => ExitStatus::Held,
+        ServeError::Io(_) | ServeError::Store(_) => ExitStatus::Unfinished,
     }
 }
