@@ -59,6 +59,7 @@ impl Jobs {
     pub fn label(&self, drive: &str, name: &str, record_bytes: u64) -> Result<()> {
         let options = label::Options {
             name: Some(name.to_owned()),
+            uuid: None,
             barcode: None,
             record_bytes,
             overwrite: None,

@@ -55,6 +55,7 @@ impl Rig {
         let mut session = rig.session(Box::new(emulated)).expect("a session");
         let options = label::Options {
             name: Some("LH0001".to_owned()),
+            uuid: None,
             barcode: None,
             record_bytes: 64 << 10,
             overwrite: None,

@@ -194,6 +194,7 @@ impl Center {
                     exit: ExitStatus::Done,
                     needs_volume: false,
                     error: None,
+                    words: None,
                     set: Some(SetDone {
                         uuid: Uuid::from_u128(u128::from(number) << 64 | 7),
                         parts: vec![SetPart {

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::report::Point;
 use crate::run::Epoch;
@@ -44,6 +45,8 @@ pub enum Ask {
     },
     /// What happened, the newest first: answered with [`Answer::Rows`].
     Events(Events),
+    /// Sets of the catalog, or paths in them: answered with [`Answer::Rows`].
+    Find(Find),
 }
 
 impl Ask {
@@ -125,6 +128,35 @@ pub struct Events {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
     /// At most so many; up to [`ROWS_MAX`] count.
+    #[serde(default = "rows_max")]
+    pub most: u32,
+}
+
+/// Which sets, or which paths in them; the newest sets first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Find {
+    /// Paths that match, as for `lh-mover find`: `*`, `?`, `**`; one without `/` is
+    /// looked for at any depth. Without it, sets are found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
+    /// This set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<Uuid>,
+    /// Sets of this job, as far as its runs are remembered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<Name>,
+    /// Sets of this host's files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// So many of these sets, the newest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<u32>,
+    /// What comes behind this key, in the order of the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// At most so many; up to [`ROWS_MAX`] count. Fewer come, or none, and more are
+    /// there, where a search takes long.
     #[serde(default = "rows_max")]
     pub most: u32,
 }

@@ -1,7 +1,9 @@
 //! What operators want.
 //!
 //! What a command does to volumes is bookkeeping: none makes a service write
-//! anywhere but behind the last set, and none makes it forget what is there.
+//! anywhere but behind the last set, and none makes it forget what is there. The
+//! one that does otherwise is a [label](crate::job::Label), which names the volume
+//! that it may overwrite.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -122,6 +124,14 @@ pub enum Command {
     Run {
         /// The run, due within [`DUE_OFF_MS_MAX`] of now.
         run: RunId,
+    },
+    /// Something is done once that no job is kept of: a restore, or a label. Said
+    /// again, it is the same run.
+    Once {
+        /// The run, due within [`DUE_OFF_MS_MAX`] of now, of a job of this name.
+        run: RunId,
+        /// What is done.
+        job: Box<Job>,
     },
     /// A run is to end: at a checkpoint, if it is under way.
     Stop {

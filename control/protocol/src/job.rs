@@ -1,6 +1,7 @@
 //! What is backed up, where to, and how.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::Name;
 
@@ -11,6 +12,8 @@ pub const TEXT_BYTES_MAX: usize = 4096;
 /// Longest job, in bytes of JSON: with all that comes with it, the order to
 /// begin it is a message still.
 pub const JOB_BYTES_MAX: usize = 256 << 10;
+/// Volumes that one restore may read.
+pub const VOLUMES_MAX: usize = 1000;
 /// Attempts that one run may have.
 pub const ATTEMPTS_MAX: u32 = 100;
 const MINUTES_A_DAY: u32 = 24 * 60;
@@ -49,7 +52,9 @@ fn retries() -> u32 {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Work {
-    /// Absolute paths.
+    /// Absolute paths. Of a restore none means all that is in the set; a label has
+    /// none.
+    #[serde(default)]
     pub paths: Vec<String>,
     /// Patterns of what is left out, as for `lh-mover backup --exclude`.
     #[serde(default)]
@@ -69,6 +74,77 @@ pub struct Work {
     /// Read the set back when it is done.
     #[serde(default)]
     pub verify: bool,
+    /// What is done, if that is no backup.
+    #[serde(default, skip_serializing_if = "Kind::is_backup")]
+    pub kind: Kind,
+}
+
+/// What is done. Jobs that are kept are backups; the others are done
+/// [once](crate::Command::Once).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A set is written.
+    #[default]
+    Backup,
+    /// Paths of a set are brought back.
+    Restore(Restore),
+    /// A cartridge is made a volume of the job's pool.
+    Label(Label),
+}
+
+impl Kind {
+    /// Whether a set is written.
+    pub fn is_backup(&self) -> bool {
+        *self == Kind::Backup
+    }
+}
+
+/// What is restored, and where to. Nothing is written to the volumes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Restore {
+    /// The set.
+    pub set: Uuid,
+    /// The volumes that it lies on, in order: up to [`VOLUMES_MAX`].
+    pub volumes: Vec<Uuid>,
+    /// The directory that stands for the root. It is created if it is missing, and
+    /// nothing is written outside it.
+    pub to: String,
+    /// What becomes of files that are there.
+    #[serde(default)]
+    pub overwrite: Overwrite,
+}
+
+/// What becomes of files that are where one is restored to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Overwrite {
+    /// They stay.
+    #[default]
+    Never,
+    /// Those that are older than the ones in the set are replaced.
+    Older,
+    /// All are replaced.
+    Always,
+}
+
+/// A cartridge that is made a volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Label {
+    /// What it is called: 1 to 6 characters A-Z and 0-9.
+    pub name: Name,
+    /// Its identity. A cartridge that has it already was labelled before.
+    pub uuid: Uuid,
+    /// The cartridge that the drive's library brings; without it the one that is
+    /// in the drive is meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub barcode: Option<Name>,
+    /// The volume that may be overwritten, with all that is on it. Any other that
+    /// is not blank is left alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overwrite: Option<Name>,
 }
 
 /// How much of the source is stored. There is one level so far.
@@ -179,14 +255,22 @@ impl Job {
 impl Work {
     fn wrong(&self) -> Option<String> {
         let hooks = [&self.before, &self.after].into_iter().flatten();
-        let mut texts = self.paths.iter().chain(&self.excludes);
-        if self.paths.is_empty() || self.paths.len() > PATHS_MAX || self.excludes.len() > PATHS_MAX
-        {
+        let to = match &self.kind {
+            Kind::Restore(restore) => Some(&restore.to),
+            Kind::Backup | Kind::Label(_) => None,
+        };
+        let mut texts = self.paths.iter().chain(&self.excludes).chain(to);
+        let is_empty = self.paths.is_empty() && self.kind.is_backup();
+        if is_empty || self.paths.len() > PATHS_MAX || self.excludes.len() > PATHS_MAX {
             return Some(format!(
                 "1 to {PATHS_MAX} paths, and at most as many patterns"
             ));
         }
-        if let Some(path) = self.paths.iter().find(|path| !path.starts_with('/')) {
+        if let Some(what) = self.kind_is_wrong() {
+            return Some(what);
+        }
+        let mut paths = self.paths.iter().chain(to);
+        if let Some(path) = paths.find(|path| !path.starts_with('/')) {
             return Some(format!("{path:?} is no absolute path"));
         }
         let is_wrong = |text: &str| text.len() > TEXT_BYTES_MAX || text.contains('\0');
@@ -197,6 +281,23 @@ impl Work {
             ));
         }
         None
+    }
+}
+
+impl Work {
+    /// What this kind of work has no use for, or lacks.
+    fn kind_is_wrong(&self) -> Option<String> {
+        let of_backups = !self.excludes.is_empty() || self.one_file_system || self.verify;
+        match &self.kind {
+            Kind::Backup => None,
+            _ if of_backups => Some("patterns and verifying belong to backups".into()),
+            Kind::Restore(restore) => {
+                let count = restore.volumes.len();
+                let fits = (1..=VOLUMES_MAX).contains(&count);
+                (!fits).then(|| format!("a set on 1 to {VOLUMES_MAX} volumes"))
+            }
+            Kind::Label(_) => (!self.paths.is_empty()).then(|| "a label has no paths".into()),
+        }
     }
 }
 
@@ -252,6 +353,30 @@ mod tests {
             job.window = Some(wrong);
             job.check().expect_err("refused");
         }
+    }
+
+    #[test]
+    fn a_restore_needs_no_paths_and_says_nothing_that_only_a_backup_does() {
+        let restore = |change: fn(&mut Restore, &mut Vec<String>)| {
+            let mut of = Restore {
+                set: Uuid::nil(),
+                volumes: vec![Uuid::nil()],
+                to: "/restored".into(),
+                overwrite: Overwrite::Never,
+            };
+            let mut job = job();
+            job.work.paths = Vec::new();
+            change(&mut of, &mut job.work.excludes);
+            job.work.kind = Kind::Restore(of);
+            job.check().map_err(|error| error.to_string())
+        };
+        restore(|_, _| {}).expect("fine");
+        let refused = |change| restore(change).expect_err("refused");
+        assert!(refused(|of, _| of.to = "restored".into()).contains("absolute"));
+        assert!(refused(|of, _| of.to = format!("/{}", "x".repeat(5000))).contains("4096"));
+        assert!(refused(|of, _| of.volumes = vec![Uuid::nil(); 1001]).contains("1000"));
+        assert!(refused(|of, _| of.volumes.clear()).contains("1000"));
+        assert!(refused(|_, excludes| excludes.push("*.o".into())).contains("backups"));
     }
 
     #[test]

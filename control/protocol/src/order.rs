@@ -92,7 +92,7 @@ pub struct Start {
     pub attempt: AttemptId,
     /// The assignment of the drive: the end of its reservation key.
     pub token: Token,
-    /// What is read.
+    /// What is done.
     pub work: Work,
     /// The drive's serial number.
     pub drive: Name,
@@ -124,7 +124,7 @@ pub struct Left {
     pub by: Vec<Token>,
 }
 
-/// A volume that an attempt may write to.
+/// A volume that an attempt may write to, or restores from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VolumeRef {
     /// Its name.

@@ -163,6 +163,9 @@ pub struct Outcome {
     /// Why it is not 0, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// What was done beside a set, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
     /// The set that is on the volumes, if one is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set: Option<SetDone>,
@@ -214,6 +217,7 @@ impl Outcome {
             exit,
             needs_volume: false,
             error: Some(why.into()),
+            words: None,
             set: None,
             ended,
         }

@@ -32,9 +32,9 @@ const ORDERS: [&str; 8] = [
     "occurrences",
 ];
 
-const ASKS: [&str; 5] = ["command", "rows", "events", "run", "status"];
+const ASKS: [&str; 6] = ["command", "rows", "events", "find", "run", "status"];
 const ANSWERS: [&str; 5] = ["done", "failed", "rows", "run", "status"];
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 22] = [
     "add-node",
     "remove-node",
     "drain",
@@ -53,6 +53,7 @@ const COMMANDS: [&str; 21] = [
     "set-schedule",
     "remove-schedule",
     "run",
+    "once",
     "stop",
     "resume",
     "remove-run",

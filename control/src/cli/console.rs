@@ -15,7 +15,7 @@ use super::Failure;
 use super::link::{self, Link};
 
 /// Fields of rows that are moments.
-const TIMES: [&str; 8] = [
+const TIMES: [&str; 9] = [
     "at",
     "due",
     "ended",
@@ -23,6 +23,7 @@ const TIMES: [&str; 8] = [
     "next",
     "not_before",
     "ordered",
+    "started",
     "taken",
 ];
 /// Fields of rows that are sizes.
@@ -83,18 +84,34 @@ impl<'a> Console<'a> {
     }
 
     /// All rows of a table, or the first `most` of them.
-    pub fn rows(&mut self, mut query: Rows, most: u32) -> Result<Vec<Row>, Failure> {
-        let mut all = Vec::new();
+    pub fn rows(&mut self, query: Rows, most: u32) -> Result<Vec<Row>, Failure> {
+        let page = |after, most| {
+            Ask::Rows(Rows {
+                after,
+                most,
+                ..query.clone()
+            })
+        };
+        Ok(self.pages(most, page)?.0)
+    }
+
+    /// All rows that pages are asked for behind a key and up to so many at a time,
+    /// or the first `most` of them; whether there are more.
+    pub fn pages(
+        &mut self,
+        most: u32,
+        page: impl Fn(Option<String>, u32) -> Ask,
+    ) -> Result<(Vec<Row>, bool), Failure> {
+        let (mut all, mut after) = (Vec::new(), None);
         loop {
             let left = most.saturating_sub(u32::try_from(all.len()).unwrap_or(u32::MAX));
-            query.most = left.min(ROWS_MAX);
-            let (rows, more) = rows(self.ask(&Ask::Rows(query.clone()))?)?;
-            let is_last = rows.is_empty() || more.is_none();
+            let (rows, more) = rows(self.ask(&page(after, left.min(ROWS_MAX)))?)?;
             all.extend(rows);
-            if is_last || all.len() >= most as usize {
-                return Ok(all);
+            let is_full = all.len() >= most as usize;
+            if is_full || more.is_none() {
+                return Ok((all, more.is_some()));
             }
-            query.after = more;
+            after = more;
         }
     }
 

@@ -112,9 +112,7 @@ impl Given {
         if self.options.is_empty() {
             return read(&self.what);
         }
-        let name = self.what.parse();
-        let name = name
-            .map_err(|error: longhaul_protocol::name::NoName| Failure::usage(error.to_string()))?;
+        let name = name(&self.what)?;
         self.options.job(name)
     }
 
@@ -212,15 +210,40 @@ fn set(console: &mut Console, job: job::Job) -> Result<ExitStatus, Failure> {
     Ok(ExitStatus::Done)
 }
 
-fn begin(console: &mut Console, job: Name, wait: bool) -> Result<ExitStatus, Failure> {
-    // Said again where a connection breaks, it is the same run.
+/// A name that is text so far.
+pub(super) fn name(text: &str) -> Result<Name, Failure> {
+    let name = text.parse();
+    name.map_err(|error: longhaul_protocol::name::NoName| Failure::usage(error.to_string()))
+}
+
+/// A run that is due now. Said again where a connection breaks, it is the same.
+fn due_now(job: Name) -> RunId {
     let now = jiff::Timestamp::now().as_millisecond();
-    let id = RunId {
+    RunId {
         job,
         due: Time(now),
-    };
-    let run = id.clone();
-    console.ask(&Ask::Command(Command::Run { run }))?;
+    }
+}
+
+fn begin(console: &mut Console, job: Name, wait: bool) -> Result<ExitStatus, Failure> {
+    let run = due_now(job);
+    console.ask(&Ask::Command(Command::Run { run: run.clone() }))?;
+    begun(console, run, wait)
+}
+
+/// Has something done once.
+pub(super) fn begin_once(
+    console: &mut Console,
+    job: job::Job,
+    wait: bool,
+) -> Result<ExitStatus, Failure> {
+    let id = due_now(job.name.clone());
+    let (run, job) = (id.clone(), Box::new(job));
+    console.ask(&Ask::Command(Command::Once { run, job }))?;
+    begun(console, id, wait)
+}
+
+fn begun(console: &mut Console, id: RunId, wait: bool) -> Result<ExitStatus, Failure> {
     if wait {
         return run::follow(console, id);
     }

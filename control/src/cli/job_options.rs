@@ -2,7 +2,7 @@
 
 use clap::Args;
 use longhaul_protocol::Name;
-use longhaul_protocol::job::{DriveChoice, Hook, Job, Place, Restart, Window, Work};
+use longhaul_protocol::job::{DriveChoice, Hook, Job, Kind, Place, Restart, Window};
 
 use super::Failure;
 
@@ -136,24 +136,7 @@ impl JobOptions {
         if self.paths.is_empty() {
             return Err(missing("--path"));
         }
-        let mut job = Job {
-            name,
-            work: Work {
-                paths: Vec::new(),
-                excludes: Vec::new(),
-                one_file_system: false,
-                level: Default::default(),
-                before: None,
-                after: None,
-                verify: false,
-            },
-            place,
-            drive,
-            volumes,
-            restart: Restart::default(),
-            retries: 3,
-            window: None,
-        };
+        let mut job = super::restore::once(name, (place, drive), volumes, Vec::new(), Kind::Backup);
         self.change(&mut job);
         Ok(job)
     }

@@ -14,16 +14,19 @@
 //! | `console` | asking, and printing what comes |
 //! | `node`, `drive`, `volume`, `pool`, `job`, `schedule`, `run`, `events` | their commands |
 //! | `job_options` | a job as it is given |
+//! | `find`, `restore` | what is on the volumes, and how it comes back |
 //! | `status` | how things stand |
 
 mod console;
 mod drive;
 mod events;
+mod find;
 mod job;
 mod job_options;
 pub mod link;
 mod node;
 mod pool;
+mod restore;
 mod run;
 mod schedule;
 mod status;
@@ -106,6 +109,19 @@ pub enum Operator {
     /// Runs of jobs
     #[command(subcommand)]
     Run(run::Run),
+    /// Find files in the sets of the coordinator's catalog
+    ///
+    /// A pattern without a `/` is matched against names at any depth; one with a
+    /// `/` against whole paths. `*` and `?` stop at a `/`, `**` does not. Ends with
+    /// 1 if nothing is found, or a set could not be searched.
+    Find(find::Find),
+    /// Sets: what is on the volumes
+    #[command(subcommand)]
+    Set(find::Set),
+    /// Restore files on a node, by its backup service
+    ///
+    /// Without PATH, restores the whole set.
+    Restore(restore::Restore),
     /// Begin nothing more on a node; what runs there goes on
     Drain {
         /// The node
@@ -146,6 +162,9 @@ impl Operator {
             Operator::Job(command) => command.run(console),
             Operator::Schedule(command) => command.run(console),
             Operator::Run(command) => command.run(console),
+            Operator::Find(command) => command.run(console),
+            Operator::Set(command) => command.run(console),
+            Operator::Restore(command) => command.run(console),
             Operator::Drain { node } => node::drain(console, node, true),
             Operator::Undrain { node } => node::drain(console, node, false),
             Operator::Failover(command) => command.run(console),

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 use jiff::tz::TimeZone;
+use longhaul_protocol::ask::Row;
 use longhaul_protocol::report::{DriveSeen, Outcome, Point};
 use longhaul_protocol::run::{Epoch, Token};
 use longhaul_protocol::{Answer, Ask, AttemptId, ExitStatus, Hello, Name, Report, RunId, Time};
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::console::Console;
@@ -47,6 +48,10 @@ struct Center {
     now: Time,
     happens: VecDeque<Input>,
     asks: usize,
+    /// What is found in the catalog.
+    found: Vec<Row>,
+    /// As soon as somebody waits, what is under way on n1 ends so.
+    ends: Option<ExitStatus>,
 }
 
 #[derive(Clone)]
@@ -56,6 +61,29 @@ impl Line for World {
     fn ask(&mut self, ask: &Ask) -> Result<Answer, String> {
         let mut center = self.0.borrow_mut();
         center.asks += 1;
+        if let Ask::Find(query) = ask {
+            // One at a time, and none first.
+            let at = query.after.as_ref().map(|after| after.parse::<usize>());
+            let at = at.map(|at| at.expect("a number"));
+            let row = at.and_then(|at| center.found.get(at).cloned());
+            let next = at.map_or(0, |at| at + 1);
+            return Ok(Answer::Rows {
+                rows: row.into_iter().collect(),
+                more: (next < center.found.len()).then(|| next.to_string()),
+            });
+        }
+        if let (Ask::Run { .. }, Some(exit)) = (ask, center.ends) {
+            let now = center.now;
+            let ids: Vec<AttemptId> = center
+                .core
+                .state()
+                .under_way(&name("n1"))
+                .cloned()
+                .collect();
+            for id in ids {
+                center.core.handle(now, World::ended(&id, exit, ""));
+            }
+        }
         let mut input = Input::Ask(Asker(1), ask.clone());
         for _ in 0..100 {
             let now = center.now;
@@ -92,6 +120,8 @@ impl World {
             now: Time(jiff::Timestamp::now().as_millisecond()),
             happens: VecDeque::new(),
             asks: 0,
+            found: Vec::new(),
+            ends: None,
         };
         World(Rc::new(RefCell::new(center)))
     }
@@ -339,7 +369,7 @@ fn nothing_is_taken_from_under_what_is_under_way() {
         "volume change LH1 --pool other",
     ];
     for line in volume_commands {
-        refused(line, "may be writing");
+        refused(line, &format!("{attempt} has volume LH1"));
     }
     refused("node remove n1", "under way");
     refused("drive remove D1", &format!("{attempt} has drive D1"));
@@ -381,6 +411,92 @@ fn nothing_is_taken_from_under_what_is_under_way() {
 }
 
 #[test]
+fn what_is_found_is_shown_whatever_its_pages() {
+    let world = World::new();
+    let row = |key: u128, row: Value| Row {
+        key: Uuid::from_u128(key).to_string(),
+        row,
+    };
+    let path = |path: &str| json!({"set": Uuid::nil(), "started": 0, "path": path, "size": 5});
+    assert_eq!(world.run("find x").0, Ok(ExitStatus::Incomplete));
+    world.0.borrow_mut().found = vec![row(1, path("/a")), row(2, path("/b\x1b"))];
+    let out = world.done("find x --job db --newest 3");
+    let lines: Vec<&str> = out.lines().collect();
+    assert!(
+        lines[0].ends_with("5 B  /a") && lines[1].ends_with("/b "),
+        "{out}"
+    );
+    assert_eq!(world.json("find x").as_array().map(Vec::len), Some(2));
+    assert_eq!(world.done("find x --most 1").lines().count(), 1);
+    let damaged = json!({"set": Uuid::nil(), "error": "chunk 3"});
+    world.0.borrow_mut().found.push(row(3, damaged));
+    let (result, out) = world.run("find x");
+    assert_eq!(
+        (result, out.lines().count()),
+        (Ok(ExitStatus::Incomplete), 2)
+    );
+}
+
+#[test]
+fn a_restore_takes_from_the_job_what_is_not_said() {
+    let world = World::with_job();
+    let set = Uuid::from_u128(9);
+    let lines = [
+        "restore --job db --to /r",
+        &format!("restore /a --set {set} --to /r"),
+    ];
+    for line in lines {
+        let (exit, why) = world.fails(line);
+        assert!(
+            exit == ExitStatus::Usage && why.contains("no such set"),
+            "{why}"
+        );
+    }
+    let volumes = json!([{"name": "LH1", "uuid": Uuid::max()}]);
+    let row = json!({"started": 0, "host": "h", "paths": ["/srv"], "volumes": volumes,
+        "bytes": 5, "state": "finished"});
+    let row = Row {
+        key: set.to_string(),
+        row,
+    };
+    // The world's first page is empty.
+    world.0.borrow_mut().found = vec![row.clone()];
+    let (_, why) = world.fails(&format!("restore --set {set} --to /r"));
+    assert!(why.contains("--node"), "{why}");
+    let (_, why) = world.fails(&format!("restore --set {set} --to /r --node n1"));
+    assert!(why.contains("--drive"), "{why}");
+    let (_, why) = world.fails("restore --job db --to r");
+    assert!(why.contains("absolute"), "{why}");
+    let run = world.json("restore /a --job db --to /r --overwrite older")["run"].clone();
+    let shown = world.json(&format!("run show {}", run.as_str().expect("a run")));
+    let job = &shown["run"]["row"]["job"];
+    assert_eq!(job["place"], json!({"node": "n1"}));
+    assert_eq!(job["drive"], json!({"pool": "fast"}));
+    assert_eq!(job["work"]["paths"], json!(["/a"]));
+    let restore = json!({"set": set, "volumes": [Uuid::max()], "to": "/r", "overwrite": "older"});
+    assert_eq!(job["work"]["kind"]["restore"], restore);
+    // It is under way, and shows as any other run.
+    assert!(world.done("run list").contains("active"));
+    assert!(world.done("set list").contains("LH1"));
+    assert!(
+        world
+            .done(&format!("set show {set}"))
+            .contains("1970-01-01")
+    );
+}
+
+#[test]
+fn a_label_is_waited_for_and_its_volume_is_there_then() {
+    let world = World::with_job();
+    let label = "volume label LH2 --pool daily --node n1 --drive D1";
+    let (_, why) = world.fails("volume label LH1 --pool daily --node n1 --drive D1");
+    assert!(why.contains("there already"), "{why}");
+    world.0.borrow_mut().ends = Some(ExitStatus::Done);
+    assert!(world.done(label).contains("is done"));
+    assert!(world.done("volume list").contains("LH2"));
+}
+
+#[test]
 fn who_waits_for_a_run_ends_as_it_does() {
     for exit in [
         ExitStatus::Done,
@@ -402,7 +518,7 @@ fn who_waits_for_a_run_ends_as_it_does() {
         assert!(out.contains(if is_whole { "is done" } else { "" }), "{out}");
         assert_eq!(
             out.contains("why it is so"),
-            exit > ExitStatus::Incomplete,
+            exit > ExitStatus::Done,
             "{out}"
         );
         // At once, after ten seconds twice, and at its end.

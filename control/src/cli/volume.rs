@@ -2,15 +2,21 @@
 
 use clap::Subcommand;
 use longhaul_protocol::ask::{Rows, Table};
+use longhaul_protocol::job::{Kind, Label};
 use longhaul_protocol::{Command, ExitStatus, Name};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::Failure;
 use super::console::{Console, LIST_MAX};
+use super::restore::{Where, once};
+use super::{Failure, job as jobs};
 use crate::core::state;
 
-/// None of these commands writes to a volume or lets anybody overwrite one.
+/// What runs that label are called.
+const LABEL: &str = "label";
+
+/// None of these commands but `label` writes to a volume, or lets anybody overwrite
+/// one.
 #[derive(Debug, Subcommand)]
 pub enum Volume {
     /// List volumes
@@ -30,6 +36,25 @@ pub enum Volume {
         /// The pool that it is in
         #[arg(long)]
         pool: Name,
+    },
+    /// Make a cartridge a volume, by a node's backup service, and let backups be
+    /// appended to it. A cartridge that is not blank is left alone
+    Label {
+        /// The volume's name: 1 to 6 characters A-Z and 0-9
+        volume: Name,
+        /// The pool that it is in
+        #[arg(long)]
+        pool: Name,
+        #[command(flatten)]
+        place: Where,
+        /// The cartridge that the drive's library brings, by its barcode; without
+        /// it the one that is in the drive is meant
+        #[arg(long)]
+        barcode: Option<Name>,
+        /// Overwrite the volume of this name, and all that is on it; `unlabelled`
+        /// for one without a name
+        #[arg(long, value_name = "NAME")]
+        overwrite: Option<Name>,
     },
     /// Put a volume into another pool
     Change {
@@ -85,6 +110,22 @@ impl Volume {
             Volume::Add { volume, uuid, pool } => {
                 let words = format!("volume {volume} is in pool {pool}");
                 console.order(Command::AddVolume { uuid, volume, pool }, &words)
+            }
+            Volume::Label {
+                volume,
+                pool,
+                place,
+                barcode,
+                overwrite,
+            } => {
+                let label = Kind::Label(Label {
+                    name: volume,
+                    uuid: Uuid::new_v4(),
+                    barcode,
+                    overwrite,
+                });
+                let (name, place) = (jobs::name(LABEL)?, place.choose(None)?);
+                jobs::begin_once(console, once(name, place, pool, Vec::new(), label), true)
             }
             Volume::Change { volume, pool } => {
                 let words = format!("volume {volume} is in pool {pool}");

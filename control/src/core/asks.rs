@@ -33,8 +33,8 @@ impl Coordinator {
             Ask::Rows(query) => rows::rows(&self.state, &query).map(Some),
             Ask::Status => Ok(Some(Answer::Status(Box::new(self.status(now))))),
             Ask::Run { run, wait_ms } => self.wait(now, asker, run, wait_ms),
-            Ask::Events(_) => {
-                let why = "what happened is in the database, which is not asked here";
+            Ask::Events(_) | Ask::Find(_) => {
+                let why = "that is in the database or the catalog, which are not asked here";
                 Err(CommandError::Refused(why.into()))
             }
         };
@@ -116,7 +116,14 @@ impl Coordinator {
             RunState::Waiting => (Stands::Waiting, self.why_words(now, id, run), None),
             RunState::Active => (Stands::Active, String::new(), None),
             RunState::Held(why) => (Stands::Held, why.clone(), Some(ExitStatus::Operator)),
-            RunState::Done(exit) => (Stands::Done, String::new(), Some(*exit)),
+            RunState::Done(exit) => {
+                let ended = newest.as_ref().and_then(|(_, row)| row.ended.as_ref());
+                let words = ended.and_then(|ended| ended.words.clone());
+                let error = ended.and_then(|ended| ended.error.clone());
+                let error = error.filter(|_| *exit != ExitStatus::Done);
+                let said: Vec<String> = words.into_iter().chain(error).collect();
+                (Stands::Done, said.join("; "), Some(*exit))
+            }
             RunState::Failed(why) => {
                 let ended = newest
                     .as_ref()

@@ -1,12 +1,13 @@
 //! What services say of attempts.
 
-use longhaul_protocol::job::Restart;
+use longhaul_protocol::job::{Kind, Label, Restart};
 use longhaul_protocol::order::{Stop, What};
 use longhaul_protocol::report::{AttemptSeen, Outcome, Part, Point};
 use longhaul_protocol::run::Token;
 use longhaul_protocol::{AttemptId, ExitStatus, Name, Time};
 
-use super::state::{Attempt, Change, Drive, LEFT_MAX, Run, RunState, Volume};
+use super::commands::CommandError;
+use super::state::{Attempt, Change, Drive, Key, LEFT_MAX, Run, RunState, Volume};
 use super::{Coordinator, Notice, Output};
 
 impl Coordinator {
@@ -165,12 +166,22 @@ impl Coordinator {
         }
         for uuid in &attempt.volumes {
             if let Some(volume) = self.state.volumes.get(uuid).cloned() {
-                let volume = closed(volume, id, &outcome);
+                let is_backup = self.is_backup(id);
+                let volume = closed(volume, id, is_backup.then_some(&outcome));
                 self.change(Change::Volume(*uuid, volume));
             }
         }
         if let Some(run) = self.state.runs.get(&id.run).cloned() {
-            let run = gone_on(run, &outcome, now, self.settings.retry_ms);
+            let labelled = match &run.job.work.kind {
+                Kind::Label(label) if is_done(&outcome) => {
+                    self.labelled(label, run.job.volumes.clone())
+                }
+                _ => Ok(()),
+            };
+            let mut run = gone_on(run, &outcome, now, self.settings.retry_ms);
+            if let Err(error) = labelled {
+                run.state = RunState::Failed(format!("labelled, but not entered: {error}"));
+            }
             let of = id.run.clone();
             let notice = match run.state.clone() {
                 RunState::Failed(why) => Some(Notice::Failed(of, why)),
@@ -183,6 +194,23 @@ impl Coordinator {
         }
         attempt.ended = Some(outcome);
         self.change(Change::Attempt(id.clone(), Box::new(attempt)));
+    }
+}
+
+impl Coordinator {
+    fn is_backup(&self, id: &AttemptId) -> bool {
+        let run = self.state.runs.get(&id.run);
+        run.is_none_or(|run| run.job.work.kind.is_backup())
+    }
+
+    /// A cartridge was made a volume; the one that it was before is no more.
+    fn labelled(&mut self, label: &Label, pool: Name) -> Result<(), CommandError> {
+        let old = label.overwrite.as_ref();
+        let old = old.and_then(|name| self.state.volume_named(name));
+        if let Some((uuid, _)) = old {
+            self.change(Change::Removed(Key::Volume(uuid)));
+        }
+        self.add_volume(label.uuid, label.name.clone(), pool)
     }
 }
 
@@ -206,12 +234,16 @@ fn let_go(mut drive: Drive, id: &AttemptId, attempt: &Attempt, outcome: &Outcome
     drive
 }
 
-/// A volume behind an attempt that could write to it. Whether it did is not
-/// known for sure, so the volume is the run's until that is done.
-fn closed(mut volume: Volume, id: &AttemptId, outcome: &Outcome) -> Volume {
+/// A volume behind an attempt that had it. If it was to write sets to it, and has
+/// come to this end, whether it did is not known for sure: so the volume is the
+/// run's until that is done.
+fn closed(mut volume: Volume, id: &AttemptId, outcome: Option<&Outcome>) -> Volume {
     if volume.writer.as_ref() == Some(id) {
         volume.writer = None;
     }
+    let Some(outcome) = outcome else {
+        return volume;
+    };
     if is_done(outcome) {
         volume.unfinished = None;
     } else {

@@ -2,7 +2,7 @@
 
 use longhaul_protocol::ask::words;
 use longhaul_protocol::command::DUE_OFF_MS_MAX;
-use longhaul_protocol::job::{DriveChoice, Job, NoJob, Place};
+use longhaul_protocol::job::{DriveChoice, Job, Kind, Label, NoJob, Place};
 use longhaul_protocol::order::{Stop, What};
 use longhaul_protocol::{Command, ExitStatus, Name, RunId, Schedule, Time};
 use uuid::Uuid;
@@ -50,6 +50,18 @@ fn refused<T>(why: impl Into<String>) -> Result<T> {
     Err(CommandError::Refused(why.into()))
 }
 
+/// Whether a run is due about now.
+fn about_now(now: Time, run: &RunId) -> Result<()> {
+    let off = now.since(run.due).max(run.due.since(now));
+    match off > DUE_OFF_MS_MAX {
+        true => refused(format!(
+            "run {run} is due more than a day from now: compare this host's clock with the \
+             coordinator's"
+        )),
+        false => Ok(()),
+    }
+}
+
 impl Coordinator {
     pub(super) fn command(&mut self, now: Time, command: Command) -> Result<()> {
         match command {
@@ -79,14 +91,12 @@ impl Coordinator {
             Command::SetSchedule { schedule } => self.set_schedule(now, *schedule),
             Command::RemoveSchedule { schedule } => self.remove_schedule(schedule),
             Command::Run { run } => {
-                let off = now.since(run.due).max(run.due.since(now));
-                if off > DUE_OFF_MS_MAX {
-                    return refused(format!(
-                        "run {run} is due more than a day from now: compare this host's clock \
-                         with the coordinator's"
-                    ));
-                }
+                about_now(now, &run)?;
                 self.run(run)
+            }
+            Command::Once { run, job } => {
+                about_now(now, &run)?;
+                self.once(run, *job)
             }
             Command::Stop { run } => self.stop(run),
             Command::Resume { run } => self.resume(now, run),
@@ -177,7 +187,7 @@ impl Coordinator {
         Ok(())
     }
 
-    fn add_volume(&mut self, uuid: Uuid, name: Name, pool: Name) -> Result<()> {
+    pub(super) fn add_volume(&mut self, uuid: Uuid, name: Name, pool: Name) -> Result<()> {
         let mut volumes = self.state.volumes.iter();
         if volumes.any(|(other, volume)| *other == uuid || volume.name == name) {
             return refused(format!("volume {name}, or {uuid}, is there already"));
@@ -195,18 +205,17 @@ impl Coordinator {
 
     /// A volume that nobody may be writing to, or has to go on with.
     fn idle_volume(&self, name: &Name) -> Result<(Uuid, Volume)> {
-        let mut volumes = self.state.volumes.iter();
-        let found = volumes.find(|(_, volume)| volume.name == *name);
+        let found = self.state.volume_named(name);
         let (uuid, volume) = found.ok_or_else(|| unknown("volume", name))?;
         if let Some(writer) = &volume.writer {
-            return refused(format!("attempt {writer} may be writing to volume {name}"));
+            return refused(format!("attempt {writer} has volume {name}"));
         }
         if let Some(run) = &volume.unfinished {
             return refused(format!(
                 "volume {name} ends in what run {run} has begun: resume the run, or remove it"
             ));
         }
-        Ok((*uuid, volume.clone()))
+        Ok((uuid, volume.clone()))
     }
 
     fn set_volume(&mut self, name: &Name, set: impl FnOnce(&mut Volume)) -> Result<()> {
@@ -218,6 +227,10 @@ impl Coordinator {
 
     fn set_job(&mut self, job: Box<Job>) -> Result<()> {
         job.check()?;
+        if !job.work.kind.is_backup() {
+            let what = "a restore or a label is done once, and no job is kept of it";
+            return Err(CommandError::Senseless(format!("job {}: {what}", job.name)));
+        }
         self.change(Change::Job(job.name.clone(), job));
         Ok(())
     }
@@ -249,6 +262,55 @@ impl Coordinator {
         }
         self.change(Change::Removed(Key::Schedule(name)));
         Ok(())
+    }
+
+    /// A restore or a label, said as often as anybody likes.
+    fn once(&mut self, id: RunId, job: Job) -> Result<()> {
+        if self.state.runs.contains_key(&id) {
+            return Ok(());
+        }
+        job.check()?;
+        if job.name != id.job {
+            let what = format!("run {id} is none of job {}", job.name);
+            return Err(CommandError::Senseless(what));
+        }
+        match &job.work.kind {
+            Kind::Backup => {
+                let what = "a backup is a run of a job that is kept";
+                return Err(CommandError::Senseless(what.into()));
+            }
+            Kind::Restore(restore) => {
+                let is_known = |uuid: &&Uuid| self.state.volumes.contains_key(*uuid);
+                if let Some(uuid) = restore.volumes.iter().find(|uuid| !is_known(uuid)) {
+                    return Err(unknown("volume with identity", uuid));
+                }
+            }
+            Kind::Label(label) => self.may_label(label)?,
+        }
+        let run = Run {
+            job,
+            state: RunState::Waiting,
+            attempts: 0,
+            failures: 0,
+            not_before: id.due,
+        };
+        self.change(Change::Run(id, Box::new(run)));
+        Ok(())
+    }
+
+    /// No other volume is called so, and the one to be overwritten is idle.
+    fn may_label(&self, label: &Label) -> Result<()> {
+        if let Some(overwrite) = &label.overwrite
+            && self.state.volume_named(overwrite).is_some()
+        {
+            self.idle_volume(overwrite)?;
+        }
+        let is_free = label.overwrite.as_ref() == Some(&label.name)
+            || self.state.volume_named(&label.name).is_none();
+        match is_free && !self.state.volumes.contains_key(&label.uuid) {
+            true => Ok(()),
+            false => refused(format!("volume {} is there already", label.name)),
+        }
     }
 
     /// The job is due; that it is is said as often as anybody likes.

@@ -1,6 +1,6 @@
 //! Which waiting run begins where.
 
-use longhaul_protocol::job::{DriveChoice, Place, Restart};
+use longhaul_protocol::job::{DriveChoice, Kind, Place, Restart};
 use longhaul_protocol::order::{Left, Resume, Start, VolumeRef, What};
 use longhaul_protocol::{AttemptId, Name, RunId, Time};
 use uuid::Uuid;
@@ -23,6 +23,8 @@ pub enum Why {
     NoDrive,
     /// No volume of its pool can be written to.
     NoVolume(Name),
+    /// A volume that it needs is not there, or somebody else has it.
+    NotTheVolume(Uuid),
 }
 
 /// What an attempt is to have.
@@ -72,7 +74,18 @@ impl Coordinator {
         let node = self.node(run)?;
         let earlier = self.state.resumable(id);
         let drive = self.drive(run, &node, earlier.map(|(_, attempt)| attempt))?;
-        let volumes = self.volumes(run, id, earlier.map(|(_, attempt)| attempt))?;
+        let volumes = match &run.job.work.kind {
+            Kind::Backup => self.volumes(run, id, earlier.map(|(_, attempt)| attempt))?,
+            Kind::Restore(restore) => self.these(restore.volumes.clone())?,
+            // That it may overwrite.
+            Kind::Label(label) => {
+                let known = label
+                    .overwrite
+                    .as_ref()
+                    .and_then(|name| self.state.volume_named(name));
+                self.these(known.map(|(uuid, _)| uuid).into_iter().collect())?
+            }
+        };
         Ok(Plan {
             node,
             drive,
@@ -82,11 +95,16 @@ impl Coordinator {
     }
 
     /// An earlier run of the same job that is not over, or one that is under
-    /// way: a job is never run twice at the same time.
+    /// way: a job is never run twice at the same time. What is done once is not
+    /// asked: no job is kept of it.
     fn before(&self, id: &RunId) -> Option<RunId> {
+        let is_backup = |run: &Run| run.job.work.kind.is_backup();
+        if !self.state.runs.get(id).is_some_and(is_backup) {
+            return None;
+        }
         let mut of_job = self.state.open_runs(Some(&id.job));
         let found = of_job.find(|(other, run)| {
-            *other != id && (other.due < id.due || run.state == RunState::Active)
+            *other != id && is_backup(run) && (other.due < id.due || run.state == RunState::Active)
         });
         found.map(|(other, _)| other.clone())
     }
@@ -168,6 +186,18 @@ impl Coordinator {
             volumes.push(*uuid);
         }
         Ok(volumes)
+    }
+
+    /// These volumes, if nobody has one of them.
+    fn these(&self, volumes: Vec<Uuid>) -> Result<Vec<Uuid>, Why> {
+        let is_free = |uuid: &Uuid| {
+            let row = self.state.volumes.get(uuid);
+            row.is_some_and(|volume| volume.writer.is_none())
+        };
+        match volumes.iter().find(|uuid| !is_free(uuid)) {
+            Some(uuid) => Err(Why::NotTheVolume(*uuid)),
+            None => Ok(volumes),
+        }
     }
 
     fn begin(&mut self, now: Time, id: &RunId, plan: Plan) {

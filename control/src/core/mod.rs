@@ -28,6 +28,8 @@ mod due;
 mod links;
 mod rows;
 pub mod state;
+#[cfg(test)]
+mod tests;
 mod why;
 
 use std::collections::BTreeMap;
@@ -40,6 +42,7 @@ use uuid::Uuid;
 use asks::Waiter;
 pub use asks::{Asker, WAITERS_MAX};
 use links::Link;
+pub(crate) use rows::ROWS_BYTES_MAX;
 use state::{Change, State};
 
 /// What the coordinator is told once.
@@ -93,7 +96,7 @@ impl Input {
                     | Report::SetFile { .. }
             ) | Input::Ask(
                 _,
-                Ask::Rows(_) | Ask::Status | Ask::Run { .. } | Ask::Events(_)
+                Ask::Rows(_) | Ask::Status | Ask::Run { .. } | Ask::Events(_) | Ask::Find(_)
             ) | Input::AskerGone(_)
         )
     }

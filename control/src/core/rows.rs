@@ -16,7 +16,7 @@ use super::commands::{CommandError, unknown};
 use super::state::State;
 
 /// What an answer's rows may take: room is left for what is around them.
-const ROWS_BYTES_MAX: usize = MESSAGE_BYTES_MAX - (16 << 10);
+pub(crate) const ROWS_BYTES_MAX: usize = MESSAGE_BYTES_MAX - (16 << 10);
 /// What is around one row beside its key, at most.
 const ROW_BYTES: usize = 64;
 

@@ -101,7 +101,7 @@ pub struct Volume {
     /// Nothing is appended to it any more, and why.
     #[serde(default)]
     pub closed: Option<String>,
-    /// The attempt that may write to it.
+    /// The attempt that may write to it, or has it to restore from.
     #[serde(default)]
     pub writer: Option<AttemptId>,
     /// The run whose set on it has not come to its end.
@@ -169,7 +169,7 @@ pub struct Attempt {
     /// The assignments that it may take the drive from.
     #[serde(default)]
     pub preempts: Vec<Token>,
-    /// The volumes that it may write to, in order.
+    /// The volumes that it may write to, or restores from, in order.
     pub volumes: Vec<Uuid>,
     /// The attempt whose journal it goes on with.
     #[serde(default)]
@@ -294,6 +294,13 @@ impl State {
         }
     }
 
+    /// The volume of this name.
+    pub fn volume_named(&self, name: &Name) -> Option<(Uuid, &Volume)> {
+        let mut volumes = self.volumes.iter();
+        let found = volumes.find(|(_, volume)| volume.name == *name);
+        found.map(|(uuid, volume)| (*uuid, volume))
+    }
+
     /// The runs that are not over, or those of one job, in their order.
     pub fn open_runs(&self, job: Option<&Name>) -> impl Iterator<Item = (&RunId, &Run)> {
         let at = |job: &Name, due| RunId {
@@ -335,6 +342,24 @@ impl State {
             number,
         };
         self.attempts.range(of(0)..=of(u32::MAX))
+    }
+
+    /// The sets that attempts of a job have done.
+    pub fn sets_of(&self, job: &Name) -> BTreeSet<Uuid> {
+        let at = |due, number| AttemptId {
+            run: RunId {
+                job: job.clone(),
+                due: Time(due),
+            },
+            number,
+        };
+        let attempts = self
+            .attempts
+            .range(at(i64::MIN, 0)..=at(i64::MAX, u32::MAX));
+        let ended = attempts.filter_map(|(_, attempt)| attempt.ended.as_ref());
+        ended
+            .filter_map(|ended| Some(ended.set.as_ref()?.uuid))
+            .collect()
     }
 
     /// The attempt whose journal a run goes on with: the newest that is known to

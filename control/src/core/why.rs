@@ -23,6 +23,13 @@ impl Coordinator {
             Some(Why::NoService(node)) => self.no_service(&node),
             Some(Why::NoDrive) => self.no_drive(run),
             Some(Why::NoVolume(pool)) => self.no_volume(&pool, id),
+            Some(Why::NotTheVolume(uuid)) => match self.state.volumes.get(&uuid) {
+                None => format!("no volume with identity {uuid} is this coordinator's"),
+                Some(row) => match &row.writer {
+                    Some(writer) => format!("volume {} is in use by {writer}", row.name),
+                    None => format!("volume {} is free", row.name),
+                },
+            },
         }
     }
 

@@ -10,7 +10,8 @@ use longhaul_protocol::ask::{Events, ROWS_MAX, Row};
 use longhaul_protocol::report::{Part, SetDone};
 use longhaul_protocol::{AttemptId, Time};
 
-use super::store::{Entered, Failure, ReadJournal, Store};
+use super::search::Searcher;
+use super::store::{Entered, Failure, ReadJournal, Search, Store};
 use crate::chain;
 use crate::core::state::{Change, Key, RunState, State};
 use crate::database::Database;
@@ -28,6 +29,8 @@ pub struct Disk {
     catalog: Catalog,
     /// For whoever reads journals in another thread.
     read: Arc<Files>,
+    /// For whoever searches the catalog there.
+    search: Arc<Searcher>,
 }
 
 impl Disk {
@@ -43,6 +46,7 @@ impl Disk {
             sets: Files::open(dir, SETS)?,
             catalog: Catalog::open(&dir.join(CATALOG))?,
             read: Arc::new(Files::open(dir, JOURNALS)?),
+            search: Arc::new(Searcher::open(&dir.join(CATALOG))?),
         };
         disk.journals.prune(&state)?;
         disk.sets.prune(&state)?;
@@ -187,5 +191,10 @@ impl Store for Disk {
     fn reader(&self) -> ReadJournal {
         let files = Arc::clone(&self.read);
         Arc::new(move |attempt, offset, max| Ok(files.read(attempt, offset, max)?))
+    }
+
+    fn searcher(&self) -> Search {
+        let searcher = Arc::clone(&self.search);
+        Arc::new(move |query, only| searcher.find(query, only))
     }
 }

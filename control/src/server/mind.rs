@@ -10,18 +10,19 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use longhaul_link::Outbox;
-use longhaul_protocol::ask::{Certificate, Events, Lines, words};
+use longhaul_protocol::ask::{Certificate, Events, Find, Lines, words};
 use longhaul_protocol::order::What;
 use longhaul_protocol::report::{SetDone, SetPart};
 use longhaul_protocol::{Answer, Ask, AttemptId, ExitStatus, Hello, Name, Order, Time};
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::carry::{Journal, carry};
 use super::desk::{LinkId, Said, WAITING_MAX};
 use super::notify::Notices;
-use super::store::{Entered, Failure, ReadJournal, Store};
+use super::search::SEARCHES_MAX;
+use super::store::{Entered, Failure, ReadJournal, Search, Store};
 use crate::core::state::{Change, State};
 use crate::core::{Asker, Coordinator, Input, Notice, Output, Settings};
 
@@ -59,6 +60,9 @@ pub(crate) struct Mind<S> {
     core: Coordinator,
     store: S,
     journals: ReadJournal,
+    search: Search,
+    /// Who may search.
+    searches: Arc<Semaphore>,
     around: Around,
     links: BTreeMap<Name, Link>,
     /// Decided, and not durable yet.
@@ -80,11 +84,13 @@ impl<S: Store> Mind<S> {
         around: Around,
     ) -> Result<Mind<S>, Failure> {
         let (core, outputs) = Coordinator::start(settings, state);
-        let journals = store.reader();
+        let (journals, search) = (store.reader(), store.searcher());
         let mut mind = Mind {
             core,
             store,
             journals,
+            search,
+            searches: Arc::new(Semaphore::new(SEARCHES_MAX)),
             around,
             links: BTreeMap::new(),
             changes: Vec::new(),
@@ -141,6 +147,10 @@ impl<S: Store> Mind<S> {
             Said::Ask(_, Ask::Events(query), answer) => {
                 let answer_to = self.events(&query);
                 self.actions.push(Action::Answer(answer, answer_to));
+                Ok(())
+            }
+            Said::Ask(_, Ask::Find(query), answer) => {
+                self.find(query, answer);
                 Ok(())
             }
             Said::Ask(asker, ask, answer) => {
@@ -205,6 +215,26 @@ impl<S: Store> Mind<S> {
                 why: words(&error.to_string()),
             },
         }
+    }
+
+    /// Has the catalog searched, which changes nothing, and may take long.
+    fn find(&self, query: Find, answer: oneshot::Sender<Answer>) {
+        let only = query.job.as_ref();
+        let only = only.map(|job| self.core.state().sets_of(job));
+        let (search, searches) = (self.search.clone(), self.searches.clone());
+        self.around.runtime.spawn(async move {
+            let Ok(_turn) = searches.acquire().await else {
+                return;
+            };
+            if answer.is_closed() {
+                return;
+            }
+            let found = move || search(&query, only.as_ref());
+            if let Ok(found) = tokio::task::spawn_blocking(found).await {
+                // If nobody waits for the answer, it is no loss.
+                drop(answer.send(found));
+            }
+        });
     }
 
     /// What the catalog is to know of a set.

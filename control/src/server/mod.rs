@@ -15,6 +15,7 @@
 //! | `mind` | the thread that decides |
 //! | `store` | where that is made durable |
 //! | `disk` | the coordinator's folder, which does it |
+//! | `search` | what lies in the catalog |
 //! | `carry` | a journal on its way to a service |
 //! | `notify` | people who are told |
 
@@ -26,6 +27,7 @@ mod listener;
 mod mind;
 mod notify;
 mod operator;
+mod search;
 mod service;
 pub mod store;
 

@@ -1,11 +1,13 @@
 //! Where what is decided is made durable.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::sync::Arc;
 
-use longhaul_protocol::ask::{Events, Row};
+use longhaul_protocol::ask::{Events, Find, Row};
 use longhaul_protocol::report::{Part, SetDone};
-use longhaul_protocol::{AttemptId, Time};
+use longhaul_protocol::{Answer, AttemptId, Time};
+use uuid::Uuid;
 
 use crate::core::state::Change;
 
@@ -15,6 +17,9 @@ pub type Failure = Box<dyn Error + Send + Sync>;
 /// Reads a piece of an attempt's journal: from where, and how many bytes at most.
 pub type ReadJournal =
     Arc<dyn Fn(&AttemptId, u64, usize) -> Result<Vec<u8>, Failure> + Send + Sync>;
+
+/// Looks for something in the catalog: only in these sets, if that is said.
+pub type Search = Arc<dyn Fn(&Find, Option<&BTreeSet<Uuid>>) -> Answer + Send + Sync>;
 
 /// A set that the catalog is to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,4 +67,7 @@ pub trait Store: Send + 'static {
 
     /// What reads journals, from any thread.
     fn reader(&self) -> ReadJournal;
+
+    /// What searches the catalog, from any thread. It may take long.
+    fn searcher(&self) -> Search;
 }

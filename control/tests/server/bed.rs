@@ -8,17 +8,17 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use longhaul_control::core::state::{Attempt, Change, Node, Run, RunState, State};
-use longhaul_control::server::store::{Entered, Failure, ReadJournal, Store};
+use longhaul_control::server::store::{Entered, Failure, ReadJournal, Search, Store};
 use longhaul_control::server::{Config, config, run};
 use longhaul_control::setup;
 use longhaul_link::connection::LinkReader;
 use longhaul_link::{Connection, Identity, Outbox, Role};
 use longhaul_protocol::ask::{Events, Row};
-use longhaul_protocol::job::{DriveChoice, Job, Place, Restart, Work};
+use longhaul_protocol::job::{DriveChoice, Job, Kind, Place, Restart, Work};
 use longhaul_protocol::order::What;
 use longhaul_protocol::report::{Part, Point};
 use longhaul_protocol::run::{Epoch, Token};
-use longhaul_protocol::{AttemptId, Hello, Name, Order, Report, RunId, Time, VERSION};
+use longhaul_protocol::{Answer, AttemptId, Hello, Name, Order, Report, RunId, Time, VERSION};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -102,6 +102,10 @@ impl Store for Memory {
             let rest = file.get(usize::try_from(offset)?..).unwrap_or_default();
             Ok(rest[..rest.len().min(max)].to_vec())
         })
+    }
+
+    fn searcher(&self) -> Search {
+        Arc::new(|_, _| Answer::Done)
     }
 }
 
@@ -331,6 +335,7 @@ fn add(state: &mut State, node: &str) {
             before: None,
             after: None,
             verify: false,
+            kind: Kind::Backup,
         },
         place: Place::Node(name(node)),
         drive: DriveChoice::Serial(name(&format!("drive-{node}"))),

@@ -177,6 +177,7 @@ impl Mover {
                 exit: ExitStatus::Done,
                 needs_volume: false,
                 error: None,
+                words: None,
                 set: Some(set),
                 ended: now,
             };

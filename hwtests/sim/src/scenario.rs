@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use longhaul_control::core::Input;
 use longhaul_control::schedule::{CatchUp, Schedule};
-use longhaul_protocol::job::{DriveChoice, Job, Place, Restart, Work};
+use longhaul_protocol::job::{DriveChoice, Job, Kind, Place, Restart, Work};
 use longhaul_protocol::{Command, Name, RunId, Time};
 use uuid::Uuid;
 
@@ -173,6 +173,7 @@ fn job(world: &mut World, number: u64, nodes: &[Name]) -> Job {
             before: None,
             after: None,
             verify: false,
+            kind: Kind::Backup,
         },
         place,
         drive: DriveChoice::Pool(name("drives")),

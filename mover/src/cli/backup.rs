@@ -95,6 +95,7 @@ fn create_missing_cartridge(drive: &str, catalog: &Catalog) -> Result<(), JobErr
     }
     let options = label::Options {
         name: None,
+        uuid: None,
         barcode: None,
         record_bytes: longhaul_format::archive::RECORD_BYTES,
         overwrite: None,

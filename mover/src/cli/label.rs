@@ -54,6 +54,7 @@ impl Label {
         let chosen = mounts.first()?;
         let options = label::Options {
             name: self.name,
+            uuid: None,
             barcode: self.barcode.or(chosen.barcode),
             record_bytes: self.record_bytes,
             overwrite: self.overwrite,

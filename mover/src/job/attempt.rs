@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use longhaul_catalog::Catalog;
+use longhaul_protocol::job::Kind;
 use longhaul_protocol::order::{Left, Start};
 use longhaul_protocol::report::{Outcome, Point, SetDone, SetPart};
 use longhaul_protocol::run::Token;
@@ -20,6 +21,7 @@ use uuid::Uuid;
 use super::adopt::{self, Choice};
 use super::hook;
 use super::mounts::Mounts;
+use super::once;
 use super::resume;
 use super::session::{self, Purpose, Session};
 use super::volume::Tail;
@@ -111,11 +113,17 @@ pub fn run(
         }
     });
     let hooks = hook::Hooks::new(&task.start, progress);
-    let mut problems = Vec::new();
-    let result = hooks
-        .before()
-        .and_then(|()| backed_up(task, progress, &mut problems));
-    let mut outcome = outcome(task, result, &problems);
+    let ready = hooks.before().and_then(|()| fence(task));
+    let mut outcome = match (ready, &task.start.work.kind) {
+        (Err(error), _) => outcome(task, Err(error), &[]),
+        (Ok(()), Kind::Restore(restore)) => once::restore(task, restore, progress),
+        (Ok(()), Kind::Label(label)) => once::label(task, label),
+        (Ok(()), Kind::Backup) => {
+            let mut problems = Vec::new();
+            let result = backed_up(task, progress, &mut problems);
+            outcome(task, result, &problems)
+        }
+    };
     if let Err(why) = hooks.after(outcome.exit) {
         if outcome.exit == ExitStatus::Done {
             outcome.exit = ExitStatus::Incomplete;
@@ -140,9 +148,6 @@ fn backed_up(
     progress: &Arc<Progress>,
     problems: &mut Vec<Problem>,
 ) -> Result<Backup, JobError> {
-    for left in &task.start.elsewhere {
-        fence_elsewhere(task, left)?;
-    }
     let catalog = Catalog::open(&task.dir)?;
     let journal = carried(task)?;
     let mut session = Session::open(mounts(task, journal.as_deref()), Purpose::Write)?;
@@ -153,6 +158,12 @@ fn backed_up(
     };
     session.release();
     Ok(Backup { done, flaw })
+}
+
+/// Takes other drives from those who have left them.
+fn fence(task: &Task) -> Result<(), JobError> {
+    let mut left = task.start.elsewhere.iter();
+    left.try_for_each(|left| fence_elsewhere(task, left))
 }
 
 /// Takes a drive from those who are gone and may still hold it. A drive that
@@ -196,7 +207,7 @@ fn carried(task: &Task) -> Result<Option<PathBuf>, JobError> {
     }
 }
 
-fn mounts(task: &Task, journal: Option<&Path>) -> Mounts {
+pub(super) fn mounts(task: &Task, journal: Option<&Path>) -> Mounts {
     let start = &task.start;
     let mut mounts = Mounts::drive(&task.device(&start.drive));
     mounts.library = start.library.as_ref().map(|serial| task.device(serial));
@@ -322,10 +333,7 @@ fn outcome(task: &Task, result: Result<Backup, JobError>, problems: &[Problem]) 
         (Ok(_), None) => None,
         (_, Some(why)) | (Err(why), None) => Some(format!("the catalog does not know it: {why}")),
     };
-    let unread = problems.first().map(|first| match problems.len() {
-        1 => first.to_string(),
-        count => format!("{first}, and {} others", count - 1),
-    });
+    let unread = counted(problems);
     let exit = match &flaw {
         Some(error) => error.exit_status(),
         None if missing.is_some() || unread.is_some() => ExitStatus::Incomplete,
@@ -337,9 +345,19 @@ fn outcome(task: &Task, result: Result<Backup, JobError>, problems: &[Problem]) 
         exit,
         needs_volume: false,
         error: (!words.is_empty()).then(|| words.join("; ")),
+        words: None,
         set: set.ok(),
         ended,
     }
+}
+
+/// The first of these, and how many there are beside it.
+pub(super) fn counted(problems: &[Problem]) -> Option<String> {
+    let first = problems.first()?;
+    Some(match problems.len() {
+        1 => first.to_string(),
+        count => format!("{first}, and {} others", count - 1),
+    })
 }
 
 /// What the coordinator's catalog is to know of the set.

@@ -22,6 +22,9 @@ pub const UNLABELLED: &str = "unlabelled";
 pub struct Options {
     /// Its name; the barcode's, or a random one, if not given.
     pub name: Option<String>,
+    /// Its identity; a random one, if not given. A volume of this name and identity
+    /// was labelled before, and is left as it is.
+    pub uuid: Option<Uuid>,
     /// The barcode on the cartridge; what its memory says, if not given.
     pub barcode: Option<String>,
     /// Bytes of its records.
@@ -56,6 +59,12 @@ pub struct Labelled {
 /// [`JobError::Refused`] for a volume that is not blank and was not named.
 pub fn run(session: &mut Session, options: &Options) -> Result<Labelled, JobError> {
     let first = volume::first(session.drive())?;
+    if let First::Ours(label) = &first
+        && options.uuid == Some(label.uuid)
+        && options.name.as_deref() == Some(label.name.as_str())
+    {
+        return Ok(Labelled::of(label.clone(), None));
+    }
     may_overwrite(
         session.drive().label(),
         &first,
@@ -65,24 +74,31 @@ pub fn run(session: &mut Session, options: &Options) -> Result<Labelled, JobErro
     let (name, media) = name(options.name.as_deref(), barcode.as_deref())?;
     let label = Label {
         name,
-        uuid: Uuid::new_v4(),
+        uuid: options.uuid.unwrap_or_else(Uuid::new_v4),
         record_bytes: options.record_bytes,
         created: convert::seconds(SystemTime::now()),
         media,
     };
     write(session, &label)?;
-    Ok(Labelled {
-        volume: label.name.to_string(),
-        uuid: label.uuid,
-        record_bytes: label.record_bytes,
-        barcode: label.barcode(),
-        created: label.created,
-        replaced: match first {
-            First::Ours(old) => Some(old.uuid),
-            _ => None,
-        },
-        label,
-    })
+    let replaced = match first {
+        First::Ours(old) => Some(old.uuid),
+        _ => None,
+    };
+    Ok(Labelled::of(label, replaced))
+}
+
+impl Labelled {
+    fn of(label: Label, replaced: Option<Uuid>) -> Labelled {
+        Labelled {
+            volume: label.name.to_string(),
+            uuid: label.uuid,
+            record_bytes: label.record_bytes,
+            barcode: label.barcode(),
+            created: label.created,
+            replaced,
+            label,
+        }
+    }
 }
 
 /// Opens the drive and labels the volume in it.

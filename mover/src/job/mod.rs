@@ -10,6 +10,7 @@
 //! | `walkthrough` | one archive from the drive through the parser |
 //! | `backup`, `close`, `label`, `restore`, `resume`, `scan`, `status`, `verify` | one job each |
 //! | `attempt` | one that a coordinator has ordered, in a process of its own |
+//! | `once` | one that is no backup: a restore, a label |
 //! | `hook` | the commands beside it |
 //! | `drives` | which drives and changers there are |
 //! | `library` | a volume brought to a drive, and back to its slot |
@@ -38,6 +39,7 @@ pub mod label;
 mod ledger;
 pub mod library;
 pub mod mounts;
+mod once;
 mod proof;
 mod reread;
 pub mod restore;

@@ -105,9 +105,10 @@ impl Looking {
         }
     }
 
-    /// A drive that is named.
+    /// A drive that is named. An emulated one gets a blank cartridge if it has none.
     fn drive(&mut self, name: &str, found: &mut Devices) {
         let asked = || -> Result<(Name, String), String> {
+            transport::create_if_missing(name).map_err(|error| error.to_string())?;
             let transport = transport::open(name).map_err(|error| error.to_string())?;
             let drive = Drive::open(transport).map_err(|error| error.to_string())?;
             let identity = drive.identity();
