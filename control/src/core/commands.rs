@@ -216,8 +216,20 @@ impl Coordinator {
         Ok(())
     }
 
+    /// Runs that are not over keep what they back up, and go where the job goes:
+    /// their node may be lost, or their drive.
     fn set_job(&mut self, job: Box<Job>) -> Result<()> {
         job.check()?;
+        let of_job = self.state.open_runs(Some(&job.name));
+        let moved: Vec<(RunId, Run)> = of_job
+            .filter(|(_, run)| run.job.place != job.place || run.job.drive != job.drive)
+            .map(|(id, run)| (id.clone(), run.clone()))
+            .collect();
+        for (id, mut run) in moved {
+            run.job.place.clone_from(&job.place);
+            run.job.drive.clone_from(&job.drive);
+            self.change(Change::Run(id, Box::new(run)));
+        }
         self.change(Change::Job(job.name.clone(), job));
         Ok(())
     }
