@@ -225,11 +225,23 @@ impl Coordinator {
         Ok(())
     }
 
+    /// Runs that are not over keep what they back up, and go where the job goes:
+    /// their node may be lost, or their drive.
     fn set_job(&mut self, job: Box<Job>) -> Result<()> {
         job.check()?;
         if !job.work.kind.is_backup() {
             let what = "a restore or a label is done once, and no job is kept of it";
             return Err(CommandError::Senseless(format!("job {}: {what}", job.name)));
+        }
+        let of_job = self.state.open_runs(Some(&job.name));
+        let moved: Vec<(RunId, Run)> = of_job
+            .filter(|(_, run)| run.job.place != job.place || run.job.drive != job.drive)
+            .map(|(id, run)| (id.clone(), run.clone()))
+            .collect();
+        for (id, mut run) in moved {
+            run.job.place.clone_from(&job.place);
+            run.job.drive.clone_from(&job.drive);
+            self.change(Change::Run(id, Box::new(run)));
         }
         self.change(Change::Job(job.name.clone(), job));
         Ok(())

@@ -121,7 +121,8 @@ pub struct Scheduled {
 /// A run of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
-    /// The job, as it was when the run was made.
+    /// The job, as it was when the run was made; but its place and its drive are
+    /// what they are now.
     pub job: Job,
     /// Where it stands.
     pub state: RunState,

@@ -210,16 +210,24 @@ impl Session {
                 self.barcode = None;
             }
             Next::Library(volume) => {
-                self.drive.unload()?;
+                self.put_down()?;
                 let mut library = self.mounts.library()?;
                 self.barcode = library.exchange(&self.drive.identity().serial, &volume)?;
             }
             Next::Person(volume) => {
-                self.drive.unload()?;
+                self.put_down()?;
                 return self.ask(volume.as_deref());
             }
         }
         self.start()
+    }
+
+    /// Has the drive let go of its cartridge, if it has one.
+    fn put_down(&mut self) -> Result<(), JobError> {
+        match self.drive.unload() {
+            Err(error) if !matches!(error.problem(), Problem::NoMedium) => Err(error.into()),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// Asks a person for a volume until there is one in the drive.
