@@ -364,9 +364,13 @@ fn add(state: &mut State, node: &str) {
         point: None,
         ended: None,
     };
-    state.nodes.insert(name(node), Node::default());
-    state.runs.insert(id.run.clone(), run);
-    state.attempts.insert(id, attempt);
+    for change in [
+        Change::Node(name(node), Node::default()),
+        Change::Run(id.run.clone(), Box::new(run)),
+        Change::Attempt(id, Box::new(attempt)),
+    ] {
+        state.apply(change);
+    }
 }
 
 /// All lines of the log, of all tests.

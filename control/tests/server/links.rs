@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use longhaul_control::core::state::Change;
 use longhaul_link::Role;
 use longhaul_protocol::order::What;
 use longhaul_protocol::report::AttemptSeen;
 use longhaul_protocol::run::Token;
-use longhaul_protocol::{Report, Time};
+use longhaul_protocol::{Answer, Ask, Command, ExitStatus, Report};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::{sleep, timeout};
@@ -92,14 +93,21 @@ async fn a_journal_follows_the_order_to_go_on_with_it() {
         // Its first attempt has come so far, and the second one goes on.
         let (first, mut second) = (attempt_of("db1"), attempt_of("db1"));
         second.number = 2;
-        let mut row = disk.state.attempts[&first].clone();
+        let mut of = disk.state.attempts[&first].clone();
+        let mut row = of.clone();
         row.resumes = Some(1);
-        disk.state.attempts.insert(second, row);
-        let of = disk.state.attempts.get_mut(&first).expect("a row");
         of.journal_bytes = journal.len() as u64;
         of.point = Some(point(journal.len() as u64));
         of.node = name("dead");
-        disk.state.runs.get_mut(&first.run).expect("a row").attempts = 2;
+        let mut run = disk.state.runs[&first.run].clone();
+        run.attempts = 2;
+        for change in [
+            Change::Attempt(first.clone(), Box::new(of)),
+            Change::Attempt(second, Box::new(row)),
+            Change::Run(first.run.clone(), Box::new(run)),
+        ] {
+            disk.state.apply(change);
+        }
         disk.journals.insert(first, journal.clone());
     });
     let mut service = bed.service("db1").await;
@@ -134,19 +142,32 @@ async fn a_journal_follows_the_order_to_go_on_with_it() {
 async fn an_operator_is_answered_once_it_is_durable() {
     let bed = Bed::new(&[]);
     let role = Role::Operator(name("ann"));
-    let (mut reader, writer, asks) = bed.connect(&bed.identity(&role)).await.split::<Value>();
+    let (mut reader, writer, asks) = bed.connect(&bed.identity(&role)).await.split::<Ask>();
     tokio::spawn(writer.run());
-    for (node, answer) in [("db1", "done"), ("db1", "failed")] {
-        let ask = json!({ "ask": "command", "command": "add-node", "node": node });
-        asks.say(ask).expect("said");
-        let heard: Option<Value> = reader.message(PATIENCE).await.expect("an answer");
-        assert_eq!(heard.expect("an answer")["answer"], answer);
+    let node = name("db1");
+    for is_new in [true, false] {
+        asks.say(Ask::Command(Command::AddNode { node: node.clone() }))
+            .expect("said");
+        let heard: Option<Answer> = reader.message(PATIENCE).await.expect("an answer");
+        match heard.expect("an answer") {
+            Answer::Done => assert!(is_new),
+            Answer::Failed { exit, .. } => assert!(!is_new && exit == ExitStatus::Refused),
+            other => panic!("{other:?}"),
+        }
         let disk = bed.disk.lock().expect("a disk");
-        assert!(disk.state.nodes.contains_key(&name("db1")));
+        assert!(disk.state.nodes.contains_key(&node));
     }
-    let service = bed.service("db1").await;
-    service.say(Report::Alive { now: Time(0) });
+    bed.service("db1").await;
+}
+
+#[tokio::test]
+async fn an_operator_that_says_what_nobody_knows_is_disconnected() {
+    let bed = Bed::new(&[]);
+    let identity = bed.identity(&Role::Operator(name("ann")));
+    let connection = bed.connect(&identity).await;
+    let (mut reader, writer, asks) = connection.split::<Value>();
+    tokio::spawn(writer.run());
     asks.say(json!({ "ask": "nonsense" })).expect("said");
-    let heard: Option<Value> = reader.message(PATIENCE).await.expect("an answer");
-    assert_eq!(heard.expect("an answer")["answer"], "failed");
+    let heard = reader.message::<Answer>(PATIENCE).await;
+    assert!(!matches!(heard, Ok(Some(_))), "{heard:?}");
 }
