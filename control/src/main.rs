@@ -171,7 +171,9 @@ fn run(command: Command, dir: &std::path::Path) -> Result<(), (ExitStatus, Box<d
 
 fn status(error: &ServeError) -> ExitStatus {
     match error {
-        ServeError::Identity(_) | ServeError::NotCoordinator(..) => ExitStatus::Usage,
+        ServeError::Config(_) | ServeError::Identity(_) | ServeError::NotCoordinator(..) => {
+            ExitStatus::Usage
+        }
         ServeError::Listen(..) => ExitStatus::Held,
         ServeError::Io(_) | ServeError::Store(_) => ExitStatus::Unfinished,
     }

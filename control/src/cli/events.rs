@@ -32,7 +32,8 @@ impl Events {
             &rows,
             headings,
             |console, key, mut row: Map<String, Value>| {
-                let at = row.remove("at").and_then(|at| at.as_i64());
+                let at = row.remove("time").and_then(|at| at.as_i64());
+                row.remove("number");
                 let at = at.map(|at| console.time(longhaul_protocol::Time(at)));
                 let what: Vec<String> = row.iter().map(|(key, value)| field(key, value)).collect();
                 [at.unwrap_or_else(|| key.to_owned()), what.join(" ")]

@@ -217,6 +217,12 @@ impl Coordinator {
         std::mem::take(&mut self.outputs)
     }
 
+    /// From now on a run waits so long after its attempt broke off, in
+    /// milliseconds.
+    pub fn retry_after(&mut self, retry_ms: u64) {
+        self.settings.retry_ms = retry_ms;
+    }
+
     /// The rows.
     pub fn state(&self) -> &State {
         &self.state

@@ -211,8 +211,22 @@ pub enum Change {
     Run(RunId, Box<Run>),
     /// An attempt.
     Attempt(AttemptId, Box<Attempt>),
+    /// People were told something, or not: no row, an event alone.
+    Told(Told),
     /// There is no such row any more.
     Removed(Key),
+}
+
+/// What became of a notice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// What it is of: a run, a drive, a schedule.
+    pub of: String,
+    /// The notice, for people.
+    pub notice: String,
+    /// Why nobody was told, if nobody was.
+    #[serde(default)]
+    pub failed: Option<String>,
 }
 
 /// Which row: what can be removed.
@@ -253,6 +267,7 @@ impl State {
                 self.runs.insert(id, *run);
             }
             Change::Attempt(id, attempt) => self.put_attempt(id, *attempt),
+            Change::Told(_) => {}
             Change::Removed(key) => self.remove(&key),
         }
     }

@@ -1,11 +1,13 @@
 //! What rows became, and when.
 
+use std::collections::BTreeMap;
+
 use longhaul_protocol::Time;
 use rusqlite::{Connection, Result, Row};
 use serde::Serialize;
 
 use super::rows::{body, json};
-use crate::core::state::{Change, Key};
+use crate::core::state::{Attempt, Change, Key};
 
 /// Events that are kept.
 pub const EVENTS_MAX: u64 = 500_000;
@@ -26,25 +28,52 @@ pub struct Event {
     pub change: Change,
 }
 
+/// The changes without progress that a later one of them says, too: it would be
+/// written only to be written over.
+pub(super) fn telling(changes: &[Change]) -> impl Iterator<Item = &Change> {
+    let mut last = BTreeMap::new();
+    for (number, change) in changes.iter().enumerate() {
+        if let Change::Attempt(id, _) = change {
+            last.insert(id, number);
+        }
+    }
+    changes
+        .iter()
+        .enumerate()
+        .filter_map(move |(number, change)| {
+            let is_said_again = match change {
+                Change::Attempt(id, attempt) => {
+                    is_progress(attempt) && last.get(id) != Some(&number)
+                }
+                _ => false,
+            };
+            (!is_said_again).then_some(change)
+        })
+}
+
+fn is_progress(attempt: &Attempt) -> bool {
+    attempt.ended.is_none() && attempt.journal_bytes > 0
+}
+
 /// Adds an event. How many more there are then.
 pub(super) fn add(connection: &Connection, now: Time, change: &Change) -> Result<i64> {
     let (kind, key) = of(change);
     let mut gone = 0;
-    let mut is_progress = false;
+    let mut progresses = false;
     if let Change::Attempt(_, attempt) = change {
         // What comes next says all that progress said; and there is so much of
         // it that nothing else would be left.
         gone = connection
             .prepare_cached("DELETE FROM events WHERE is_progress = 1 AND key = ?1")?
             .execute([&key])?;
-        is_progress = attempt.ended.is_none() && attempt.journal_bytes > 0;
+        progresses = is_progress(attempt);
     }
     connection
         .prepare_cached(
             "INSERT INTO events (time, kind, key, is_progress, change)
              VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
-        .execute((now.0, kind, key, is_progress, json(change)?))?;
+        .execute((now.0, kind, key, progresses, json(change)?))?;
     Ok(1 - gone as i64)
 }
 
@@ -125,6 +154,7 @@ fn of(change: &Change) -> (&'static str, String) {
         Change::Schedule(name, _) => ("schedule", name.to_string()),
         Change::Run(id, _) => ("run", id.to_string()),
         Change::Attempt(id, _) => ("attempt", id.to_string()),
+        Change::Told(told) => ("told", told.of.clone()),
         Change::Removed(key) => match key {
             Key::Node(name) => ("node", name.to_string()),
             Key::Drive(serial) => ("drive", serial.to_string()),

@@ -205,7 +205,7 @@ fn write(
     events: u64,
 ) -> rusqlite::Result<u64> {
     let mut count = events;
-    for change in changes {
+    for change in events::telling(changes) {
         rows::put(transaction, change)?;
         let more = events::add(transaction, now, change)?;
         count = count.saturating_add_signed(more);

@@ -45,6 +45,8 @@ pub(super) fn put(connection: &Connection, change: &Change) -> Result<()> {
              ON CONFLICT (job, due, number) DO UPDATE SET body = excluded.body",
             &[&id.run.job.as_str(), &id.run.due.0, &id.number, &json(row)?],
         ),
+        // Events have it.
+        Change::Told(_) => Ok(()),
         Change::Removed(key) => remove(connection, key),
     }
 }

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
-use crate::core::state::{Attempt, Drive, Key, Node, Run, RunState, Scheduled, Volume};
+use crate::core::state::{Attempt, Drive, Key, Node, Run, RunState, Scheduled, Told, Volume};
 use crate::schedule::{CatchUp, Schedule};
 
 const NOW: Time = Time(1_764_111_600_000);
@@ -326,6 +326,48 @@ fn an_attempt_needs_its_run_and_all_of_a_commit_is_written_or_nothing() {
     drop(database);
     let (_, state) = open(dir.path());
     assert_eq!((state.nodes.len(), state.attempts.len()), (0, 1));
+}
+
+#[test]
+fn progress_that_is_said_again_at_once_is_written_once() {
+    let (_dir, mut database) = scratch();
+    let id = attempt_id(1, 1);
+    let progress = |bytes| with(attempt(id.clone()), |row| row.journal_bytes = bytes);
+    let changes = [
+        run(run_id(1), RunState::Active),
+        attempt(id.clone()),
+        progress(1),
+        progress(2),
+    ];
+    assert_eq!(events::telling(&changes).count(), 3);
+    database.commit(NOW, &changes).expect("written");
+    let events = database.events(Some(&id.to_string()), None, 9);
+    let changes: Vec<Change> = events
+        .expect("events")
+        .into_iter()
+        .map(|e| e.change)
+        .collect();
+    assert_eq!(changes, [progress(2), attempt(id.clone())]);
+}
+
+#[test]
+fn what_people_were_told_is_an_event_and_no_row() {
+    let (dir, mut database) = scratch();
+    let told = Change::Told(Told {
+        of: "LH01".into(),
+        notice: "drive LH01 cannot be used: MEDIUM ERROR".into(),
+        failed: Some("exit status: 1".into()),
+    });
+    database
+        .commit(NOW, std::slice::from_ref(&told))
+        .expect("written");
+    let events = database.events(Some("LH01"), None, 9).expect("events");
+    assert_eq!(
+        events.into_iter().map(|e| e.change).collect::<Vec<_>>(),
+        [told]
+    );
+    drop(database);
+    assert_eq!(open(dir.path()).1, State::default());
 }
 
 #[test]

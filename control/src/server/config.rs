@@ -21,6 +21,9 @@ const RETRY_S: RangeInclusive<u64> = 1..=86_400;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// The folder of the file.
+    #[serde(skip)]
+    pub folder: PathBuf,
     /// Address and port to listen at.
     pub listen: SocketAddr,
     /// The folder of the database and the journals.
@@ -38,6 +41,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Config {
         Config {
+            folder: PathBuf::new(),
             listen: LISTEN,
             dir: ".".into(),
             tls: "tls".into(),
@@ -110,6 +114,7 @@ impl Config {
                 });
             }
         }
+        config.folder = dir.to_owned();
         config.dir = dir.join(config.dir);
         config.tls = dir.join(config.tls);
         Ok(config)

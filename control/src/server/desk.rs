@@ -10,6 +10,7 @@ use longhaul_protocol::{Answer, Ask, Hello, Name, Order, Report, Time};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::core::Asker;
+use crate::core::state::Told;
 
 /// What waits to be decided. When so much does, who has more to say waits: TCP
 /// tells his peer.
@@ -38,6 +39,15 @@ pub(crate) enum Said {
     Ask(Asker, Ask, oneshot::Sender<Answer>),
     /// An operator has left.
     AskerGone(Asker),
+    /// People were told something, or not.
+    Told(Told),
+    /// The coordinator's file was read again.
+    Reloaded {
+        /// How long a run waits after its attempt broke off, in milliseconds.
+        retry_ms: u64,
+        /// When the coordinator's certificate ends.
+        expires: Time,
+    },
     /// Time passes.
     Tick,
 }

@@ -26,7 +26,8 @@ const GOODBYE: Duration = Duration::from_secs(5);
 /// Takes connections.
 pub(crate) struct Listener {
     pub socket: TcpListener,
-    pub identity: Identity,
+    /// What it shows to whoever comes next.
+    pub identities: watch::Receiver<Arc<Identity>>,
     pub desk: Arc<Desk>,
     /// How long nothing may come from a service.
     pub patience: Duration,
@@ -75,7 +76,8 @@ impl Listener {
 
     /// One line in the log says why a peer is not served any more.
     async fn meet(&self, stream: TcpStream, address: SocketAddr, door: OwnedSemaphorePermit) {
-        let accepted = Connection::accept(&self.identity, stream).await;
+        let identity = self.identities.borrow().clone();
+        let accepted = Connection::accept(&identity, stream).await;
         drop(door);
         let connection = match accepted {
             Ok(connection) => connection,

@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use longhaul_link::Outbox;
 use longhaul_protocol::ask::{Certificate, Events, Find, Lines, words};
@@ -25,6 +26,10 @@ use super::search::SEARCHES_MAX;
 use super::store::{Entered, Failure, ReadJournal, Search, Store};
 use crate::core::state::{Change, State};
 use crate::core::{Asker, Coordinator, Input, Notice, Output, Settings};
+
+/// So long it is waited for more before something is made durable: a checkpoint
+/// comes right behind its journal, and one sync does for both.
+const GATHER: Duration = Duration::from_millis(2);
 
 /// The connection of a node.
 struct Link {
@@ -111,6 +116,13 @@ impl<S: Store> Mind<S> {
             for said in batch.drain(..) {
                 self.take(said)?;
             }
+            if self.is_to_commit() {
+                thread::sleep(GATHER);
+                for _ in 0..WAITING_MAX {
+                    let Ok(said) = said.try_recv() else { break };
+                    self.take(said)?;
+                }
+            }
             self.settle()?;
         }
         Ok(())
@@ -160,6 +172,15 @@ impl<S: Store> Mind<S> {
             Said::AskerGone(asker) => {
                 self.askers.remove(&asker);
                 self.decide(Input::AskerGone(asker))
+            }
+            Said::Told(told) => {
+                self.changes.push(Change::Told(told));
+                Ok(())
+            }
+            Said::Reloaded { retry_ms, expires } => {
+                self.around.expires = expires;
+                self.core.retry_after(retry_ms);
+                Ok(())
             }
             Said::Tick => {
                 self.store.copy_if_due(now());
@@ -334,7 +355,7 @@ impl<S: Store> Mind<S> {
     /// that turn out to be gone may let something begin elsewhere, and so on.
     fn settle(&mut self) -> Result<(), Failure> {
         loop {
-            if self.has_parts || !self.sets.is_empty() || !self.changes.is_empty() {
+            if self.is_to_commit() {
                 self.store.commit(now(), &self.changes, &self.sets)?;
                 self.changes.clear();
                 self.sets.clear();
@@ -348,6 +369,10 @@ impl<S: Store> Mind<S> {
                 self.decide(Input::Gone(node))?;
             }
         }
+    }
+
+    fn is_to_commit(&self) -> bool {
+        self.has_parts || !self.sets.is_empty() || !self.changes.is_empty()
     }
 
     /// Does what is to be done; gives the nodes that are given up.

@@ -18,12 +18,14 @@
 //! | `search` | what lies in the catalog |
 //! | `carry` | a journal on its way to a service |
 //! | `notify` | people who are told |
+//! | `manager` | systemd, which is told that the coordinator is there |
 
 mod carry;
 pub mod config;
 mod desk;
 pub mod disk;
 mod listener;
+pub mod manager;
 mod mind;
 mod notify;
 mod operator;
@@ -34,11 +36,12 @@ pub mod store;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
 use longhaul_link::{Identity, IdentityError, Role};
+use longhaul_protocol::Ask;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
@@ -54,6 +57,7 @@ use mind::{Around, Mind};
 use notify::Notices;
 use store::{Failure, Store};
 
+use crate::chain;
 use crate::core::Settings;
 use crate::core::state::State;
 use desk::Said;
@@ -71,6 +75,9 @@ const EXPIRES_SOON_MS: u64 = 30 * 24 * 60 * 60 * 1000;
 /// Why the coordinator does not run, or runs no more.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
+    /// Its file, when it is read again.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// Its certificate.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -97,6 +104,7 @@ pub fn serve(config: Config) -> Result<(), ServeError> {
     raise_open_files();
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
+        let mut hangup = signal(SignalKind::hangup())?;
         let mut term = signal(SignalKind::terminate())?;
         let mut int = signal(SignalKind::interrupt())?;
         let socket = TcpListener::bind(config.listen)
@@ -109,12 +117,18 @@ pub fn serve(config: Config) -> Result<(), ServeError> {
                 _ = int.recv() => {}
             }
         };
-        run(config, socket, store, state, ends).await
+        let (reload, reloads) = watch::channel(());
+        tokio::spawn(async move {
+            while hangup.recv().await.is_some() {
+                reload.send_replace(());
+            }
+        });
+        run(config, socket, store, state, reloads, ends).await
     })
 }
 
 /// Runs a coordinator on this socket, with this store and its rows, until
-/// `ends`. Then nobody is let in any more, what was said is decided and made
+/// `ends`; whenever `reloads` changes, it reads its file again. At its end nobody is let in any more, what was said is decided and made
 /// durable, and connections are closed. Nobody waits for what services do.
 ///
 /// # Errors
@@ -124,9 +138,10 @@ pub async fn run<S: Store>(
     socket: TcpListener,
     store: S,
     state: State,
+    reloads: watch::Receiver<()>,
     ends: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let identity = identity(&config)?;
+    let identity = Arc::new(identity(&config)?);
     let alive_ms = config.alive_s.saturating_mul(1000);
     let settings = Settings {
         cluster: identity.cluster(),
@@ -145,9 +160,15 @@ pub async fn run<S: Store>(
     let (sender, mut decided) = oneshot::channel();
     let thread = thread::Builder::new().name("lh-mind".into());
     let thread = thread.spawn(move || drop(sender.send(mind.run(said))))?;
+    notices.tell_by(config.notify.clone());
     let teller = tokio::spawn({
-        let notices = notices.clone();
-        async move { notices.tell(config.notify).await }
+        let (notices, desk) = (notices.clone(), Arc::downgrade(&desk));
+        async move { notices.tell(desk).await }
+    });
+    let (shown, identities) = watch::channel(identity.clone());
+    let reloader = tokio::spawn({
+        let (notices, desk) = (notices.clone(), Arc::downgrade(&desk));
+        reload(config, reloads, notices, desk, shown)
     });
     let (end, has_ended) = watch::channel(false);
     let ticker = tokio::spawn(tick(desk.clone(), has_ended.clone()));
@@ -156,20 +177,27 @@ pub async fn run<S: Store>(
     }
     let listener = Listener {
         socket,
-        identity,
-        desk,
+        identities,
+        desk: desk.clone(),
         patience: Duration::from_millis(alive_ms.saturating_mul(SILENT_INTERVALS)),
     };
     let listener = tokio::spawn(listener.run(has_ended));
+    manager::ready("coordinates");
+    let watchdog = tokio::spawn(watch_over(Arc::downgrade(&desk)));
     let broke = tokio::select! {
         () = ends => None,
         broke = &mut decided => Some(broke),
     };
+    manager::stopping();
+    reloader.abort();
+    watchdog.abort();
     log::info!("the coordinator ends");
     // Whoever brings something to the desk lets go of it; then the thread is
     // done with what lies there.
     let _ = end.send(true);
     let _ = tokio::join!(listener, ticker);
+    let _ = timeout(LAST_WORDS, notices.all_told()).await;
+    drop(desk);
     let result = match broke {
         Some(broke) => broke,
         None => decided.await,
@@ -201,6 +229,69 @@ fn identity(config: &Config) -> Result<Identity, ServeError> {
         );
     }
     Ok(identity)
+}
+
+/// Reads the file again whenever it is told to, and has what can change while the
+/// coordinator runs change.
+async fn reload(
+    mut old: Config,
+    mut reloads: watch::Receiver<()>,
+    notices: Arc<Notices>,
+    desk: Weak<Desk>,
+    shown: watch::Sender<Arc<Identity>>,
+) {
+    while reloads.changed().await.is_ok() {
+        let read = Config::load(&old.folder).map_err(ServeError::from);
+        let new = match read.and_then(|config| Ok((identity(&config)?, config))) {
+            Ok((identity, _)) if identity.cluster() != shown.borrow().cluster() => {
+                log::error!("not reloaded: the certificate is of another cluster");
+                continue;
+            }
+            Ok(new) => new,
+            Err(error) => {
+                log::error!("not reloaded: {}", chain(&error));
+                continue;
+            }
+        };
+        let (identity, config) = new;
+        if (config.listen, &config.dir, config.alive_s) != (old.listen, &old.dir, old.alive_s) {
+            log::warn!("listen, dir and alive_s change when the coordinator is started again");
+        }
+        let said = Said::Reloaded {
+            retry_ms: config.retry_s.saturating_mul(1000),
+            expires: identity.expires(),
+        };
+        notices.tell_by(config.notify.clone());
+        shown.send_replace(Arc::new(identity));
+        if let Some(desk) = desk.upgrade() {
+            let _ = desk.bring(said).await;
+        }
+        log::info!(
+            "{} was read again",
+            config.folder.join(config::FILE).display()
+        );
+        old.notify = config.notify;
+        old.retry_s = config.retry_s;
+    }
+}
+
+/// Tells systemd that the thread which decides is alive, as long as it is.
+async fn watch_over(desk: Weak<Desk>) {
+    let Some(every) = manager::watchdog_interval() else {
+        return;
+    };
+    let mut ticks = interval(every);
+    loop {
+        ticks.tick().await;
+        let Some(desk) = desk.upgrade() else {
+            return;
+        };
+        // It answers once what was said before is durable.
+        let is_alive = desk.ask(desk.new_asker(), Ask::Status).await.is_ok();
+        if is_alive {
+            manager::alive();
+        }
+    }
 }
 
 async fn tick(desk: Arc<Desk>, mut ends: watch::Receiver<bool>) {

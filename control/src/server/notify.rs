@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::process::Stdio;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use longhaul_protocol::RunId;
@@ -16,7 +16,9 @@ use tokio::process::Command;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
+use super::desk::{Desk, Said};
 use crate::core::Notice;
+use crate::core::state::Told;
 
 /// Notices that wait. When there are more, the oldest is not told.
 const WAITING_MAX: usize = 1000;
@@ -28,6 +30,7 @@ const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(5);
 /// How often the end of the queue is looked for when the coordinator ends.
 const POLL: Duration = Duration::from_millis(20);
+const NO_COMMAND: &str = "there is no notify command";
 /// Longest reason in a notice, in characters.
 const WHY_CHARS_MAX: usize = 1000;
 
@@ -41,11 +44,18 @@ pub(crate) struct Notices {
 #[derive(Debug, Default)]
 struct Queue {
     waiting: VecDeque<Notice>,
+    /// The command that tells people.
+    command: Option<String>,
     /// One is being told.
     is_telling: bool,
 }
 
 impl Notices {
+    /// From now on people are told by this command.
+    pub(crate) fn tell_by(&self, command: Option<String>) {
+        self.queue().command = command;
+    }
+
     /// Has people told, some time.
     pub(crate) fn put(&self, notice: Notice) {
         log::warn!("{}", words(&notice));
@@ -64,11 +74,11 @@ impl Notices {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn next(&self) -> Option<Notice> {
+    fn next(&self) -> Option<(Notice, Option<String>)> {
         let mut queue = self.queue();
         let next = queue.waiting.pop_front();
         queue.is_telling = next.is_some();
-        next
+        next.map(|notice| (notice, queue.command.clone()))
     }
 
     /// Waits until all that waits is told.
@@ -82,21 +92,33 @@ impl Notices {
         }
     }
 
-    /// Tells one after the other, by this command, for ever. Without one, the log
-    /// has told already.
-    pub(crate) async fn tell(&self, command: Option<String>) {
+    /// Tells one after the other, for ever, and brings to the desk, if it is still
+    /// there, what became of it: the events are to have it.
+    pub(crate) async fn tell(&self, desk: Weak<Desk>) {
         loop {
-            let Some(notice) = self.next() else {
+            let Some((notice, command)) = self.next() else {
                 self.came.notified().await;
                 continue;
             };
-            if let Some(command) = &command {
-                let told = tell(command, &notice, LIMIT, PAUSE).await;
-                // MERGE: recorded as an event.
-                match told {
-                    Ok(()) => log::info!("told: {}", words(&notice)),
-                    Err(why) => log::error!("not told, {why}: {}", words(&notice)),
-                }
+            let told = match command {
+                Some(command) => tell(&command, &notice, LIMIT, PAUSE).await,
+                None => Err(NO_COMMAND.to_owned()),
+            };
+            let text = words(&notice);
+            match &told {
+                Ok(()) => log::info!("told: {text}"),
+                // The log has told what it is.
+                Err(why) if why == NO_COMMAND => {}
+                Err(why) => log::error!("not told, {why}: {text}"),
+            }
+            let told = Told {
+                of: of(&notice),
+                notice: text,
+                failed: told.err(),
+            };
+            if let Some(desk) = desk.upgrade() {
+                // At the end of the coordinator the log alone has it.
+                let _ = desk.bring(Said::Told(told)).await;
             }
         }
     }
@@ -190,6 +212,15 @@ fn json(notice: &Notice) -> Value {
         object.insert("text".into(), words(notice).into());
     }
     value
+}
+
+/// What a notice is of, as events name it.
+fn of(notice: &Notice) -> String {
+    match notice {
+        Notice::Failed(run, _) | Notice::Damaged(run) | Notice::Held(run, _) => run.to_string(),
+        Notice::DriveDown(drive, _) => drive.to_string(),
+        Notice::Missed(schedule, _) => schedule.to_string(),
+    }
 }
 
 /// A notice for people.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, Once};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use longhaul_control::core::state::{Attempt, Change, Node, Run, RunState, State};
+use longhaul_control::core::state::{Attempt, Change, Node, Run, RunState, State, Told};
 use longhaul_control::server::store::{Entered, Failure, ReadJournal, Search, Store};
 use longhaul_control::server::{Config, config, run};
 use longhaul_control::setup;
@@ -25,7 +25,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::Builder;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use uuid::Uuid;
@@ -46,6 +46,8 @@ pub struct Disk {
     pub sets: std::collections::BTreeMap<AttemptId, Vec<u8>>,
     pub entered: Vec<Entered>,
     pub commits: usize,
+    /// What people were told, or not.
+    pub told: Vec<Told>,
     /// How long each takes.
     pub pause: Duration,
     /// It is broken.
@@ -87,6 +89,9 @@ impl Store for Memory {
             return Err("the disk is full".into());
         }
         for change in changes {
+            if let Change::Told(told) = change {
+                disk.told.push(told.clone());
+            }
             disk.state.apply(change.clone());
         }
         disk.commits += 1;
@@ -115,6 +120,8 @@ pub struct Bed {
     pub cluster: Uuid,
     pub address: SocketAddr,
     pub disk: Arc<Mutex<Disk>>,
+    /// Has the coordinator read its file again.
+    pub reload: watch::Sender<()>,
     ends: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<Result<(), String>>>,
 }
@@ -141,6 +148,7 @@ impl Bed {
         };
         let config = Config::load(dir.path()).expect("a configuration");
         let (ends, ended) = oneshot::channel();
+        let (reload, reloads) = watch::channel(());
         let (bound, address) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             let runtime = Builder::new_current_thread().enable_all().build();
@@ -150,7 +158,7 @@ impl Bed {
                     .send(socket.local_addr().expect("an address"))
                     .expect("told");
                 let ends = async { drop(ended.await) };
-                let ran = run(config, socket, memory, state, ends).await;
+                let ran = run(config, socket, memory, state, reloads, ends).await;
                 ran.map_err(|error| longhaul_control::chain(&error))
             })
         });
@@ -158,6 +166,7 @@ impl Bed {
             cluster,
             address: address.recv().expect("an address"),
             disk,
+            reload,
             ends: Some(ends),
             thread: Some(thread),
             dir,

@@ -4,3 +4,4 @@ mod bed;
 mod durable;
 mod links;
 mod peers;
+mod told;

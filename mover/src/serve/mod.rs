@@ -16,12 +16,14 @@
 //! | `config` | what the service is told |
 //! | `devices` | which drives and changers there are |
 //! | `link` | the connection to the coordinator |
+//! | `manager` | systemd, which is told that the service is there |
 //! | `process` | the processes of attempts |
 //! | `store` | what it keeps on its disk |
 
 pub mod config;
 mod devices;
 mod link;
+mod manager;
 mod process;
 pub mod store;
 
@@ -36,6 +38,7 @@ use longhaul_link::{Identity, IdentityError, Role};
 use longhaul_protocol::order::{Order, Start, Stop, What};
 use longhaul_protocol::report::{Outcome, Point};
 use longhaul_protocol::{AttemptId, Report, Time};
+use sd_notify::NotifyState;
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -227,7 +230,14 @@ impl Running {
     /// # Errors
     /// [`ServeError::State`] if it can keep nothing any more.
     pub fn serve(mut self) -> Result<ExitStatus, ServeError> {
+        manager::say(&[NotifyState::Ready]);
+        let alive = manager::watchdog_interval();
+        let mut said = Instant::now();
         loop {
+            if alive.is_some_and(|every| said.elapsed() >= every) {
+                said = Instant::now();
+                manager::say(&[NotifyState::Watchdog]);
+            }
             match self.happened.recv_timeout(TICK) {
                 Ok(happened) => self.take(happened)?,
                 Err(RecvTimeoutError::Timeout) => self.handle(Input::Tick)?,
@@ -395,6 +405,8 @@ impl Running {
     /// Begins to end: attempts go on elsewhere, or later, from where they are.
     fn end(&mut self) {
         let running = self.processes.all();
+        let status = format!("{} attempts reach a checkpoint", running.len());
+        manager::say(&[NotifyState::Stopping, NotifyState::Status(&status)]);
         log::info!("the service ends; {} attempts are under way", running.len());
         self.ending.get_or_insert_with(Instant::now);
         for id in running {
