@@ -154,7 +154,12 @@ impl Drive {
         if !matches!(self.holder()?, Some(holder) if holder.key == old.0) {
             return self.reserve(key);
         }
-        if !self.register(key)? || !self.reserve_out(OutAction::PreemptAndAbort, key, old)? {
+        if !self.register(key)? {
+            return Err(self.held());
+        }
+        // What a process of this nexus held is ours with its registration.
+        let is_ours = matches!(self.holder()?, Some(holder) if holder.key == key.0);
+        if !is_ours && !self.reserve_out(OutAction::PreemptAndAbort, key, old)? {
             return Err(self.held());
         }
         self.key = Some(key);

@@ -400,8 +400,7 @@ impl Job<'_> {
             problems.extend(ledger::damage(&entry));
             Ok::<(), JobError>(())
         })?;
-        drop(recovered);
-        let leg = set.go_over(cursor);
+        let leg = set.go_over_with(recovered, cursor);
         let leg = leg.map_err(|error| set.broken_off(error))?;
         problems.extend(set.roots.problems.iter().cloned());
         let done = set.run(leg, problems)?;

@@ -23,6 +23,10 @@ pub struct Attempt {
     /// What was said on this connection.
     #[serde(skip)]
     said: Said,
+    /// The coordinator has given it up: it wants to hear nothing of it but its
+    /// end.
+    #[serde(skip)]
+    is_given_up: bool,
 }
 
 /// Bytes of an attempt's files that the coordinator has made durable.
@@ -90,6 +94,9 @@ impl Attempt {
     /// of a set that is done, and else the journal, with which it may go on
     /// elsewhere. Only behind that is it told how the attempt ended.
     fn next_piece(&self) -> Option<(File, u64)> {
+        if self.is_given_up {
+            return None;
+        }
         let kept = self.kept.unwrap_or_default();
         let set = match &self.stage {
             Stage::Ended(outcome) => outcome.set.as_ref(),
@@ -157,6 +164,7 @@ impl Service {
             point: None,
             kept: Some(Kept::default()),
             said: Said::default(),
+            is_given_up: false,
         };
         self.attempts.insert(id.clone(), attempt);
         self.save(&id);
@@ -214,12 +222,21 @@ impl Service {
     }
 
     pub(super) fn stop(&mut self, now: Time, id: AttemptId, how: Stop) {
+        if how == Stop::Now
+            && let Some(attempt) = self.attempts.get_mut(&id)
+        {
+            // It does not say what it has kept of one that it has given up.
+            attempt.is_given_up = true;
+            attempt.kept.get_or_insert_default();
+            attempt.said.piece = false;
+        }
         match self.attempts.get(&id).map(|attempt| &attempt.stage) {
             Some(Stage::Running) => self.outputs.push(Output::Signal(id, how)),
             Some(Stage::Waiting(_)) => {
                 self.ended(id, broken_off(now, "stopped before it began"));
             }
-            Some(Stage::Ended(_)) | None => {}
+            Some(Stage::Ended(_)) => self.say_more(&id),
+            None => {}
         }
     }
 
@@ -301,7 +318,8 @@ impl Service {
         let bytes = attempt.point.as_ref().map(|point| point.bytes);
         let is_new = bytes > attempt.said.point;
         attempt.said.point = bytes;
-        let point = attempt.point.clone().filter(|_| is_new);
+        let is_wanted = is_new && !attempt.is_given_up;
+        let point = attempt.point.clone().filter(|_| is_wanted);
         let outcome = match &attempt.stage {
             Stage::Ended(outcome) if !attempt.said.end => Some(outcome.clone()),
             _ => None,

@@ -64,6 +64,19 @@ fn a_dead_process_of_the_same_node_leaves_its_reservation_to_the_next() {
 }
 
 #[test]
+fn a_dead_process_of_the_same_node_can_be_taken_over_by_its_key() {
+    let rig = Rig::new();
+    let mut dead = rig.open("here");
+    dead.reserve(Key::new(7, 1)).expect("free");
+    drop(dead.into_transport());
+    let mut next = rig.open("here");
+    let (old, key) = (Key::new(7, 1), Key::new(7, 2));
+    next.take_over(old, key).expect("its own nexus");
+    let holder = next.holder().expect("asked").expect("held");
+    assert_eq!(holder.key, key.0);
+}
+
+#[test]
 fn a_registration_without_a_reservation_is_inherited_too() {
     let rig = Rig::new();
     let mut dead = rig.open("here");

@@ -107,9 +107,17 @@ impl Writing<'_> {
 
     /// Takes the volume in the drive as the set's next one.
     pub(in crate::job) fn go_over(&mut self, cursor: Cursor) -> Result<Leg, JobError> {
-        let volume = self.take_some_volume(&cursor)?;
         let path = journal::path_of(self.catalog.dir(), self.head.set);
-        let recovered = Recovered::read(&path)?;
+        self.go_over_with(Recovered::read(&path)?, cursor)
+    }
+
+    /// The same with a journal that may have come from elsewhere.
+    pub(in crate::job) fn go_over_with(
+        &mut self,
+        recovered: Recovered,
+        cursor: Cursor,
+    ) -> Result<Leg, JobError> {
+        let volume = self.take_some_volume(&cursor)?;
         self.volumes.push(volume);
         // What is wrong with what is stored already was said.
         let (leg, _) = self.lead_on(recovered, cursor, self.volumes.len() - 1, &mut Vec::new())?;
