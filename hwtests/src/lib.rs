@@ -19,20 +19,27 @@
 //! - [`moments`] are when something happens that may happen at any time.
 //! - [`served`] is an emulated library on a socket; [`person`] sits at a
 //!   terminal in front of a program.
+//! - [`cluster`] is a coordinator, backup services and such a library: each a
+//!   [`daemon`]; [`proxy`] is a bad network between them, and [`until`] waits for
+//!   what is to come of it.
 //! - [`scratch`] gives a test a folder of its own that goes away with it.
 //!
 //! A test that needs what the host does not have says so on stderr and passes;
 //! as root on a usual file system nothing is left out.
 #![forbid(unsafe_code)]
 
+pub mod cluster;
 pub mod compare;
 pub mod conformance;
+pub mod daemon;
 pub mod jobs;
 pub mod moments;
 pub mod peers;
 pub mod person;
 pub mod program;
+pub mod proxy;
 pub mod rig;
 pub mod scratch;
 pub mod served;
 pub mod tree;
+pub mod until;

@@ -9,7 +9,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::program::{Finished, ours, run};
 use crate::scratch::Scratch;
 
-/// A served library. It is killed with the value, if it was not ended before.
+/// A served library. It is killed with the value, if it was not ended before, and
+/// with the thread that has started it.
 #[derive(Debug)]
 pub struct Served {
     process: Child,
@@ -25,7 +26,9 @@ impl Served {
     /// # Errors
     /// If it does not come up.
     pub fn start(scratch: &Scratch) -> Result<Served> {
-        let mut process = Command::new(ours("lh-vtl")?)
+        let mut process = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL"])
+            .arg(ours("lh-vtl")?)
             .arg("serve")
             .arg(scratch.join("lib"))
             .arg("--socket")
