@@ -69,7 +69,7 @@ fn r16_a_schedule_makes_a_run_when_its_minute_comes() -> Result<()> {
             .expect_success()?;
         cluster.is_done(&run)?.only()?;
         let due: u64 = run.rsplit('@').next().context("a time")?.parse()?;
-        ensure!(due % 60_000 == 0, "{run}");
+        ensure!(due.is_multiple_of(60_000), "{run}");
         Ok(())
     })
 }
