@@ -103,8 +103,7 @@ pub struct Start {
     /// taken.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub preempts: Vec<Token>,
-    /// Other drives that nobody uses, but whose reservation somebody may hold who
-    /// is gone. Before anything is written they are preempted, so that he writes
+    /// Other drives whose reservation somebody may hold who is gone. Before anything is written they are preempted, so that he writes
     /// nothing when he comes back, and volumes that lie in them can be taken out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub elsewhere: Vec<Left>,

@@ -283,8 +283,8 @@ fn start(state: &State, id: &AttemptId) -> Option<(Start, Name, Option<AttemptId
     let drive = state.drives.get(&attempt.drive);
     let reached = state.nodes.get(&attempt.node).map(|node| &node.reaches);
     let elsewhere = state.drives.iter().filter(|(serial, other)| {
+        // Whoever was given it since may not have come to it yet.
         **serial != attempt.drive
-            && other.holder.is_none()
             && !other.left.is_empty()
             && reached.is_some_and(|reached| reached.contains(serial))
     });

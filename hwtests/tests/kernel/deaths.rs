@@ -39,6 +39,8 @@ struct Hosts<'a> {
     serial: String,
     /// The tree, as hosts see it.
     tree: String,
+    /// The newest set on the volume, before the next host dies.
+    newest: String,
 }
 
 #[test]
@@ -57,6 +59,7 @@ fn r8_r24_r25_hosts_die_and_another_goes_on_over_iscsi() -> Result<()> {
             serial: seen.drives[0].serial.clone(),
             survivor,
             tree: tree(trial)?,
+            newest: String::new(),
         };
         hosts.make_disk()?;
         let deaths = number("LONGHAUL_DEATHS", DEATHS);
@@ -157,6 +160,7 @@ impl Hosts<'_> {
         let backup = self.backup();
         data::run(&mut self.survivor, &backup)?;
         let took = begun.elapsed();
+        self.newest = self.newest_set(CATALOG, "")?;
         self.survivor.run(&format!("umount {DISK}"))?;
         Ok(took)
     }
@@ -181,11 +185,7 @@ impl Hosts<'_> {
             }
             false => "/tmp/catalog",
         };
-        let done = self.go_on(catalog, with_journal)?;
-        ensure!(
-            done.is_some() || safe.is_none(),
-            "{safe:?} bytes were said to be safe, and there was nothing to go on with"
-        );
+        let done = self.go_on(catalog, with_journal, safe)?;
         if let Some(done) = &done {
             let resumed = &done["resumed"];
             ensure!(
@@ -205,7 +205,12 @@ impl Hosts<'_> {
     }
 
     /// Takes the drive from the dead host, and ends its set, or makes it.
-    fn go_on(&mut self, catalog: &str, with_journal: bool) -> Result<Option<Value>> {
+    fn go_on(
+        &mut self,
+        catalog: &str,
+        with_journal: bool,
+        safe: Option<u64>,
+    ) -> Result<Option<Value>> {
         let paths = if with_journal { "" } else { &self.tree };
         let common = format!("--drive {} --catalog {catalog} --json", self.serial);
         let resume = format!("lh-mover resume {common} {paths}");
@@ -223,6 +228,14 @@ impl Hosts<'_> {
             ended.said
         );
         if ended.code == 2 && ended.said.contains("nothing to resume") {
+            if safe.is_some() {
+                // Then the set had come to its end.
+                let newest = self.newest_set(catalog, &take_over)?;
+                ensure!(
+                    newest != self.newest,
+                    "{safe:?} bytes were said to be safe, and set {newest} is the newest"
+                );
+            }
             let backup = format!("lh-mover backup {common} {take_over} {}", self.tree);
             data::run(&mut self.survivor, &backup)?;
             return Ok(None);
@@ -232,12 +245,23 @@ impl Hosts<'_> {
         Ok(Some(serde_json::from_str(json.context("no JSON")?)?))
     }
 
+    /// The newest set on the volume in the drive, which is whole.
+    fn newest_set(&mut self, catalog: &str, take_over: &str) -> Result<String> {
+        let drive = &self.serial;
+        let verify =
+            format!("lh-mover verify --drive {drive} --catalog {catalog} --json {take_over}");
+        let said = data::run(&mut self.survivor, &verify)?.said;
+        let json = said.lines().find(|line| line.starts_with('{'));
+        let verified: Value = serde_json::from_str(json.context("no JSON")?)?;
+        Ok(verified["set"].as_str().context("a set")?.to_owned())
+    }
+
     fn expect_restored(&mut self, catalog: &str) -> Result<()> {
+        self.newest = self.newest_set(catalog, "")?;
         let (serial, tree) = (&self.serial, &self.tree);
         let compare = compare_with(tree, &format!("/tmp/restored{tree}"));
         let script = format!(
-            "lh-mover verify --drive {serial} --catalog {catalog}
-             lh-mover restore --drive {serial} --catalog {catalog} --to /tmp/restored
+            "lh-mover restore --drive {serial} --catalog {catalog} --to /tmp/restored
              {compare}
              rm -r /tmp/restored"
         );

@@ -113,7 +113,7 @@ pub fn run(
         }
     });
     let hooks = hook::Hooks::new(&task.start, progress);
-    let ready = hooks.before().and_then(|()| fence(task));
+    let ready = hooks.before().map(|()| fence(task));
     let mut outcome = match (ready, &task.start.work.kind) {
         (Err(error), _) => outcome(task, Err(error), &[]),
         (Ok(()), Kind::Restore(restore)) => once::restore(task, restore, progress),
@@ -161,14 +161,15 @@ fn backed_up(
 }
 
 /// Takes other drives from those who have left them.
-fn fence(task: &Task) -> Result<(), JobError> {
-    let mut left = task.start.elsewhere.iter();
-    left.try_for_each(|left| fence_elsewhere(task, left))
+fn fence(task: &Task) {
+    for left in &task.start.elsewhere {
+        fence_elsewhere(task, left);
+    }
 }
 
 /// Takes a drive from those who are gone and may still hold it. A drive that
 /// cannot be reached at all lets nobody write either.
-fn fence_elsewhere(task: &Task, left: &Left) -> Result<(), JobError> {
+fn fence_elsewhere(task: &Task, left: &Left) {
     let name = task.device(&left.drive);
     let keys: Vec<Key> = left.by.iter().map(|token| task.key(*token)).collect();
     let fenced = || -> Result<(), JobError> {
@@ -180,13 +181,9 @@ fn fence_elsewhere(task: &Task, left: &Left) -> Result<(), JobError> {
         }
         Ok(())
     };
-    match fenced() {
-        Err(error) if error.exit_status() == ExitStatus::Held => Err(error),
-        Err(error) => {
-            log::warn!("drive {} was left, and is not asked: {error}", left.drive);
-            Ok(())
-        }
-        Ok(()) => Ok(()),
+    if let Err(error) = fenced() {
+        // One that another attempt of this node has by now is nobody's who is gone.
+        log::warn!("drive {} was left, and is not asked: {error}", left.drive);
     }
 }
 

@@ -135,7 +135,20 @@ pub(super) fn appendable(
     session: &mut Session,
     label: &Label,
 ) -> Result<(u32, Position), JobError> {
-    match session.tail(label)? {
+    let tail = session.tail(label)?;
+    append_behind(tail, session, label)
+}
+
+/// The same behind this end of the volume.
+///
+/// # Errors
+/// As [`appendable`].
+pub(super) fn append_behind(
+    tail: Tail,
+    session: &mut Session,
+    label: &Label,
+) -> Result<(u32, Position), JobError> {
+    match tail {
         Tail::Ready { end, .. } if end.early_warning => Err(JobError::Refused(format!(
             "{}: volume {} is full; nothing was written; take another volume",
             session.drive().label(),

@@ -114,6 +114,32 @@ fn r24_a_set_waits_for_its_next_volume() {
     restores(&rig, &turned, &tree, "out");
 }
 
+/// The journal that is there ends with the first volume: who went on on the second
+/// died before anybody had more of it.
+#[test]
+fn r24_a_part_of_which_no_journal_knows_is_written_anew() {
+    let rig = Rig::new();
+    let tree = tree(&rig);
+    labelled(&rig);
+    mover(&rig, "backup", &DRIVES[..1], &[text(&tree)]).ended(7);
+    let journals = rig.path("catalog/journals");
+    let journal = fs::read_dir(&journals).expect("listed").flatten().next();
+    let journal = journal.expect("a journal").path();
+    let before = fs::read(&journal).expect("read");
+    let plan = "[[fault]]\nopcode = \"WRITE(6)\"\nnth = 40\nreset = \"power\"\n";
+    fs::write(rig.path("plan.toml"), plan).expect("written");
+    let faulty = format!("{}&faults=plan.toml", DRIVES[1]);
+    let broken = mover(&rig, "resume", &[&faulty], &[]);
+    assert!([5, 6].contains(&broken.code), "{broken:?}");
+    fs::write(&journal, before).expect("written");
+    let done = mover(&rig, "resume", &DRIVES, &["--json"]).ended(0).json();
+    let volumes = serde_json::json!(["SPAN01", "SPAN02", "SPAN03"]);
+    assert_eq!(done["volumes"], volumes, "{done}");
+    let turned = [DRIVES[1], DRIVES[2], DRIVES[0]];
+    mover(&rig, "verify", &turned, &[]).ended(0);
+    restores(&rig, &turned, &tree, "out");
+}
+
 #[test]
 fn o03_a_set_that_broke_off_on_its_second_volume_can_be_closed() {
     let rig = Rig::new();

@@ -14,7 +14,7 @@ use crate::checkpoint::recovered::Recovered;
 use crate::checkpoint::{Checkpoint, Cursor};
 use crate::drive::{self, DriveError, Loss};
 use crate::job::ledger::Ledger;
-use crate::job::volume::{TapeSet, tape_file};
+use crate::job::volume::{Tail, TapeSet, tape_file};
 use crate::job::{JobError, adopt, backup, proof};
 
 impl Writing<'_> {
@@ -169,17 +169,34 @@ impl Writing<'_> {
                 label.record_bytes, self.label.record_bytes
             ));
         }
-        let (number, end) = backup::appendable(self.session, &label)?;
+        let part = self.volumes.len() as u32 + 1;
+        let (number, block, file) = match self.session.tail(&label)? {
+            // Somebody has begun this part, and died before he could say so: it is
+            // written anew. Nothing is behind it.
+            Tail::Unfinished(begun)
+                if begun.head.set == self.head.set && begun.head.part == part =>
+            {
+                (
+                    begun.head.sequence,
+                    begun.first_block,
+                    Some(begun.tape_file),
+                )
+            }
+            tail => {
+                let (number, end) = backup::append_behind(tail, self.session, &label)?;
+                (number, end.block, end.file)
+            }
+        };
         adopt::volume(self.catalog, &label)?;
         let on_it = SetHead {
             sequence: number,
-            part: self.volumes.len() as u32 + 1,
+            part,
             offset: cursor.offset,
             ..self.head.clone()
         };
         self.here = TapeSet {
-            tape_file: end.file.unwrap_or_else(|| tape_file(number)),
-            first_block: end.block,
+            tape_file: file.unwrap_or_else(|| tape_file(number)),
+            first_block: block,
             index_block: None,
             finished: false,
             head: on_it,
