@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use longhaul_catalog::Catalog;
+use longhaul_format::label::Label;
 use longhaul_protocol::job::Kind;
 use longhaul_protocol::order::{Left, Start};
 use longhaul_protocol::report::{Outcome, Point, SetDone, SetPart};
@@ -115,13 +116,13 @@ pub fn run(
     let hooks = hook::Hooks::new(&task.start, progress);
     let ready = hooks.before().map(|()| fence(task));
     let mut outcome = match (ready, &task.start.work.kind) {
-        (Err(error), _) => outcome(task, Err(error), &[]),
+        (Err(error), _) => outcome(Err(error), &[]),
         (Ok(()), Kind::Restore(restore)) => once::restore(task, restore, progress),
         (Ok(()), Kind::Label(label)) => once::label(task, label),
         (Ok(()), Kind::Backup) => {
             let mut problems = Vec::new();
             let result = backed_up(task, progress, &mut problems);
-            outcome(task, result, &problems)
+            outcome(result, &problems)
         }
     };
     if let Err(why) = hooks.after(outcome.exit) {
@@ -138,7 +139,10 @@ pub fn run(
 
 /// A set that an attempt has done, and what is wrong with it.
 struct Backup {
-    done: Done,
+    /// What the coordinator's catalog is to know of it, or why that cannot be told.
+    set: Result<SetDone, String>,
+    /// Why this node's catalog does not know it, if it does not.
+    not_in_catalog: Option<String>,
     /// Why it is not all that it should be.
     flaw: Option<JobError>,
 }
@@ -149,15 +153,22 @@ fn backed_up(
     problems: &mut Vec<Problem>,
 ) -> Result<Backup, JobError> {
     let catalog = Catalog::open(&task.dir)?;
-    let journal = carried(task)?;
-    let mut session = Session::open(mounts(task, journal.as_deref()), Purpose::Write)?;
+    let carried = carried(task)?;
+    // The volume on which the set broke off is brought first.
+    let last = carried.as_ref().and_then(|carried| carried.last);
+    let mut session = Session::open(mounts(task, last), Purpose::Write)?;
+    let journal = carried.map(|carried| carried.journal);
     let done = write(task, &mut session, &catalog, journal, progress, problems)?;
     let flaw = match task.start.work.verify {
         true => verified(&mut session, &catalog, done.set, progress).err(),
         false => None,
     };
     session.release();
-    Ok(Backup { done, flaw })
+    Ok(Backup {
+        set: set_done(&catalog, done.set),
+        not_in_catalog: done.not_in_catalog,
+        flaw,
+    })
 }
 
 /// Takes other drives from those who have left them.
@@ -187,15 +198,25 @@ fn fence_elsewhere(task: &Task, left: &Left) {
     }
 }
 
+/// A journal that an attempt goes on with.
+struct Carried {
+    journal: PathBuf,
+    /// The volume on which its set broke off.
+    last: Option<Uuid>,
+}
+
 /// The journal that the attempt goes on with, if it is one. The tape knows, if
 /// slowly, what it would have said.
-fn carried(task: &Task) -> Result<Option<PathBuf>, JobError> {
+fn carried(task: &Task) -> Result<Option<Carried>, JobError> {
     if task.start.resume.is_none() {
         return Ok(None);
     }
-    let path = Task::carried(&task.dir);
-    match Recovered::look(&path) {
-        Ok(_) => Ok(Some(path)),
+    let journal = Task::carried(&task.dir);
+    match Recovered::look(&journal) {
+        Ok(found) => {
+            let last = found.volumes.last().map(|volume| volume.uuid);
+            Ok(Some(Carried { journal, last }))
+        }
         Err(error @ JournalError::Malformed { .. }) => {
             log::warn!("{error}: it is gone on without it");
             Ok(None)
@@ -204,7 +225,9 @@ fn carried(task: &Task) -> Result<Option<PathBuf>, JobError> {
     }
 }
 
-pub(super) fn mounts(task: &Task, journal: Option<&Path>) -> Mounts {
+/// What the attempt was given, beginning with this one of its volumes, if it is
+/// one.
+pub(super) fn mounts(task: &Task, first: Option<Uuid>) -> Mounts {
     let start = &task.start;
     let mut mounts = Mounts::drive(&task.device(&start.drive));
     mounts.library = start.library.as_ref().map(|serial| task.device(serial));
@@ -217,13 +240,10 @@ pub(super) fn mounts(task: &Task, journal: Option<&Path>) -> Mounts {
         .map(|token| task.key(*token))
         .collect();
     mounts.state.clone_from(&task.dir);
-    // The volume on which the set broke off is brought first.
-    let last = journal.and_then(|path| Recovered::look(path).ok());
-    let last = last.and_then(|found| Some(found.volumes.last()?.uuid));
     let found = mounts
         .identities
         .iter()
-        .position(|uuid| Some(*uuid) == last);
+        .position(|uuid| Some(*uuid) == first);
     mounts.used = found.unwrap_or(0);
     mounts
 }
@@ -243,7 +263,10 @@ fn write(
         flush: Duration::from_millis(task.flush_ms),
     };
     let paths: Vec<PathBuf> = work.paths.iter().map(PathBuf::from).collect();
-    if journal.is_some() || has_begun(task, session)? {
+    // It takes minutes to look: once has to do.
+    let label = session.label()?;
+    let tail = session.tail(&label)?;
+    if journal.is_some() || has_begun(task, session, &label, &tail)? {
         let options = resume::Options {
             journal,
             asked: Asked {
@@ -256,7 +279,8 @@ fn write(
             intervals,
             set,
         };
-        let resumed = resume::run(session, catalog, &options, progress, problems)?;
+        let here = (label, tail);
+        let resumed = resume::behind(session, catalog, &options, here, progress, problems)?;
         return Ok(resumed.done);
     }
     let options = backup::Options {
@@ -268,14 +292,19 @@ fn write(
         set,
     };
     let roots = Roots::find(&options.paths).map_err(|error| JobError::Usage(error.to_string()))?;
-    backup::run(session, catalog, roots, &options, progress, problems)
+    let here = (label, tail);
+    backup::behind(session, catalog, roots, &options, here, progress, problems)
 }
 
 /// Whether the volume ends in a set that an earlier attempt of the run has begun,
 /// and of which no journal has come. Anybody else's is left alone.
-fn has_begun(task: &Task, session: &mut Session) -> Result<bool, JobError> {
-    let label = session.label()?;
-    let found = match session.tail(&label)? {
+fn has_begun(
+    task: &Task,
+    session: &mut Session,
+    label: &Label,
+    tail: &Tail,
+) -> Result<bool, JobError> {
+    let found = match tail {
         Tail::Unfinished(found) => found,
         Tail::Ready { end, .. } if end.early_warning => {
             return Err(JobError::Full(format!("volume {} is full", label.name)));
@@ -315,9 +344,9 @@ fn verified(
     }
 }
 
-fn outcome(task: &Task, result: Result<Backup, JobError>, problems: &[Problem]) -> Outcome {
+fn outcome(result: Result<Backup, JobError>, problems: &[Problem]) -> Outcome {
     let ended = Time::from(SystemTime::now());
-    let Backup { done, flaw } = match result {
+    let backup = match result {
         Ok(backup) => backup,
         Err(error) => {
             let mut outcome = Outcome::without_set(error.exit_status(), error.to_string(), ended);
@@ -325,8 +354,12 @@ fn outcome(task: &Task, result: Result<Backup, JobError>, problems: &[Problem]) 
             return outcome;
         }
     };
-    let set = set_done(task, &done);
-    let missing = match (&set, &done.not_in_catalog) {
+    let Backup {
+        set,
+        not_in_catalog,
+        flaw,
+    } = backup;
+    let missing = match (&set, &not_in_catalog) {
         (Ok(_), None) => None,
         (_, Some(why)) | (Err(why), None) => Some(format!("the catalog does not know it: {why}")),
     };
@@ -358,15 +391,12 @@ pub(super) fn counted(problems: &[Problem]) -> Option<String> {
 }
 
 /// What the coordinator's catalog is to know of the set.
-fn set_done(task: &Task, done: &Done) -> Result<SetDone, String> {
-    let catalog = Catalog::open(&task.dir).map_err(|error| super::chain(&error))?;
-    let record = catalog
-        .set(done.set)
-        .map_err(|error| super::chain(&error))?;
+fn set_done(catalog: &Catalog, set: Uuid) -> Result<SetDone, String> {
+    let record = catalog.set(set).map_err(|error| super::chain(&error))?;
     let record = record.ok_or("it was not entered")?;
     let first = record.parts.first().map(|part| part.volume);
     let volume = first.and_then(|uuid| catalog.volume(uuid).ok().flatten());
-    let file = catalog.set_path(done.set);
+    let file = catalog.set_path(set);
     let parts = record.parts.iter().map(|part| SetPart {
         volume: part.volume,
         tape_file: part.tape_file,

@@ -69,9 +69,35 @@ pub fn run(
     progress: &Arc<Progress>,
     problems: &mut Vec<Problem>,
 ) -> Result<Done, JobError> {
-    let begun = Instant::now();
     let label = session.label()?;
-    let (number, end) = appendable(session, &label)?;
+    let tail = session.tail(&label)?;
+    behind(
+        session,
+        catalog,
+        roots,
+        options,
+        (label, tail),
+        progress,
+        problems,
+    )
+}
+
+/// The same on a volume that was just looked at: this is its label, and this its
+/// end.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn behind(
+    session: &mut Session,
+    catalog: &Catalog,
+    roots: Roots,
+    options: &Options,
+    (label, tail): (Label, Tail),
+    progress: &Arc<Progress>,
+    problems: &mut Vec<Problem>,
+) -> Result<Done, JobError> {
+    let begun = Instant::now();
+    let (number, end) = append_behind(tail, session, &label)?;
     let from = Cursor::beginning();
     let source = Source::start(&roots, &options.walk, &from.place)
         .map_err(|error| JobError::local("starting the walk", error))?;
@@ -126,23 +152,11 @@ pub fn run(
     })
 }
 
-/// The number of the next set, and where it begins.
+/// The number of the next set, and where it begins, behind this end of the volume.
 ///
 /// # Errors
 /// [`JobError::Refused`] if the volume is full, [`JobError::Unfinished`] if it
-/// ends in an unfinished set; the drive's.
-pub(super) fn appendable(
-    session: &mut Session,
-    label: &Label,
-) -> Result<(u32, Position), JobError> {
-    let tail = session.tail(label)?;
-    append_behind(tail, session, label)
-}
-
-/// The same behind this end of the volume.
-///
-/// # Errors
-/// As [`appendable`].
+/// ends in an unfinished set.
 pub(super) fn append_behind(
     tail: Tail,
     session: &mut Session,

@@ -96,9 +96,25 @@ pub fn run(
     progress: &Arc<Progress>,
     problems: &mut Vec<Problem>,
 ) -> Result<Resumed, JobError> {
-    let begun = Instant::now();
     let label = session.label()?;
     let tail = session.tail(&label)?;
+    behind(session, catalog, options, (label, tail), progress, problems)
+}
+
+/// The same on a volume that was just looked at: this is its label, and this its
+/// end.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn behind(
+    session: &mut Session,
+    catalog: &Catalog,
+    options: &Options,
+    (label, tail): (Label, Tail),
+    progress: &Arc<Progress>,
+    problems: &mut Vec<Problem>,
+) -> Result<Resumed, JobError> {
+    let begun = Instant::now();
     let recovered = journal_of(catalog, options.journal.as_deref(), &label, &tail)?;
     let asked = match &recovered {
         Some(recovered) => recovered.head.asked.clone(),
