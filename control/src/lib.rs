@@ -3,8 +3,6 @@
 //! movers have reached. It moves no data.
 #![forbid(unsafe_code)]
 
-use std::error::Error;
-
 pub mod cli;
 pub mod core;
 pub mod database;
@@ -13,13 +11,4 @@ pub mod schedule;
 pub mod server;
 pub mod setup;
 
-/// An error with its causes, on one line.
-pub fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut words = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        words.push_str(&format!(": {cause}"));
-        next = cause.source();
-    }
-    words
-}
+pub use longhaul_words::chain;

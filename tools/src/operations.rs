@@ -1,7 +1,7 @@
 //! How long a coordinator takes to be ready on a database of many runs.
 
 use std::path::Path;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use longhaul_control::core::state::{Change, State};
@@ -43,7 +43,7 @@ pub struct Started {
 /// # Errors
 /// The database's, or a run does not take the course that it should.
 pub fn make(dir: &Path, runs: u32) -> Result<()> {
-    let now = now()?;
+    let now = now();
     let (database, state) = Database::open(dir, now)?;
     let (core, outputs) = Coordinator::start(SETTINGS, state);
     let mut center = Center {
@@ -76,11 +76,11 @@ pub fn make(dir: &Path, runs: u32) -> Result<()> {
 /// The database's.
 pub fn start(dir: &Path) -> Result<Started> {
     let begun = Instant::now();
-    let (mut database, state): (Database, State) = Database::open(dir, now()?)?;
+    let (mut database, state): (Database, State) = Database::open(dir, now())?;
     let open_s = begun.elapsed().as_secs_f64();
     let (mut core, mut outputs) = Coordinator::start(SETTINGS, state);
-    outputs.extend(core.handle(now()?, Input::Tick));
-    database.commit(now()?, &changes(outputs))?;
+    outputs.extend(core.handle(now(), Input::Tick));
+    database.commit(now(), &changes(outputs))?;
     let start_s = begun.elapsed().as_secs_f64();
     let runs = core.state().runs.len();
     Ok(Started {
@@ -266,7 +266,6 @@ fn changes(outputs: Vec<Output>) -> Vec<Change> {
     changes.collect()
 }
 
-fn now() -> Result<Time> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH)?;
-    Ok(Time(i64::try_from(since.as_millis())?))
+fn now() -> Time {
+    Time::from(SystemTime::now())
 }

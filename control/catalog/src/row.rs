@@ -65,6 +65,19 @@ pub enum EntryType {
 }
 
 impl EntryType {
+    /// What scripts are told.
+    pub fn name(self) -> &'static str {
+        match self {
+            EntryType::File => "file",
+            EntryType::HardLink => "link",
+            EntryType::Symlink => "symlink",
+            EntryType::CharDevice => "char",
+            EntryType::BlockDevice => "block",
+            EntryType::Directory => "dir",
+            EntryType::Fifo => "fifo",
+        }
+    }
+
     /// The type with this code in a set file.
     pub(crate) fn from_code(code: u8) -> Option<EntryType> {
         Some(match code {

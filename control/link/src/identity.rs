@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use longhaul_protocol::Time;
 use rustls::client::Resumption;
@@ -178,8 +178,5 @@ pub(crate) fn pem_to_der(
 
 /// This machine's clock.
 pub(crate) fn now() -> Time {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    Time(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    Time::from(SystemTime::now())
 }

@@ -1,4 +1,5 @@
-//! Who is who in the control plane, and how they reach each other.
+//! What the control plane's programs have in common: who is who, how they reach each
+//! other, and what they tell their service manager.
 //!
 //! A cluster has a certificate authority of its own ([`Authority`]), made once.
 //! It issues certificates to the coordinator, to the services of nodes, and to
@@ -23,12 +24,14 @@
 //! | `connection` | two peers that know each other |
 //! | `outbox` | what is to be written |
 //! | `file` | files of certificates and keys |
+//! | `manager` | systemd, which is told that a program is there |
 #![forbid(unsafe_code)]
 
 pub mod authority;
 pub mod connection;
 mod file;
 pub mod identity;
+pub mod manager;
 pub mod outbox;
 pub mod role;
 

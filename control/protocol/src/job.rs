@@ -49,7 +49,7 @@ fn retries() -> u32 {
 
 /// What is read, and how it is written: all that the service on the node has to
 /// know.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Work {
     /// Absolute paths. Of a restore none means all that is in the set; a label has

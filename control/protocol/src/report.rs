@@ -222,6 +222,18 @@ impl Outcome {
             ended,
         }
     }
+
+    /// Says one more thing that went wrong: what was done is not all that it should
+    /// be.
+    pub fn add_flaw(&mut self, what: String) {
+        if self.exit == ExitStatus::Done {
+            self.exit = ExitStatus::Incomplete;
+        }
+        self.error = Some(match self.error.take() {
+            Some(error) => format!("{error}; {what}"),
+            None => what,
+        });
+    }
 }
 
 impl std::fmt::Debug for Part {

@@ -102,13 +102,8 @@ pub(super) fn once(
         name,
         work: Work {
             paths,
-            excludes: Vec::new(),
-            one_file_system: false,
-            level: Default::default(),
-            before: None,
-            after: None,
-            verify: false,
             kind,
+            ..Work::default()
         },
         place,
         drive,

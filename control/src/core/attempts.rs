@@ -70,34 +70,51 @@ impl Coordinator {
     }
 
     pub(super) fn journal(&mut self, node: &Name, id: AttemptId, token: Token, part: Part) {
-        let Some(attempt) = self.under_way(node, &id, token) else {
-            self.stop_stray(node, id);
-            return;
-        };
-        let end = part.offset.saturating_add(part.bytes.len() as u64);
-        if part.offset <= attempt.journal_bytes && end > attempt.journal_bytes {
-            let mut attempt = attempt.clone();
-            attempt.journal_bytes = end;
-            self.outputs.push(Output::Keep(id.clone(), part));
-            self.change(Change::Attempt(id.clone(), Box::new(attempt)));
-        }
-        // Where a piece is missing, this says from where on.
-        self.kept(node, &id);
+        self.piece(
+            node,
+            id,
+            token,
+            part,
+            |attempt| &mut attempt.journal_bytes,
+            Output::Keep,
+        );
     }
 
     /// The same of the file of its set.
     pub(super) fn set_file(&mut self, node: &Name, id: AttemptId, token: Token, part: Part) {
+        self.piece(
+            node,
+            id,
+            token,
+            part,
+            |attempt| &mut attempt.set_bytes,
+            Output::KeepSet,
+        );
+    }
+
+    /// A piece of one of an attempt's files, of which the row counts so many bytes.
+    fn piece(
+        &mut self,
+        node: &Name,
+        id: AttemptId,
+        token: Token,
+        part: Part,
+        bytes: fn(&mut Attempt) -> &mut u64,
+        keep: fn(AttemptId, Part) -> Output,
+    ) {
         let Some(attempt) = self.under_way(node, &id, token) else {
             self.stop_stray(node, id);
             return;
         };
+        let mut attempt = attempt.clone();
         let end = part.offset.saturating_add(part.bytes.len() as u64);
-        if part.offset <= attempt.set_bytes && end > attempt.set_bytes {
-            let mut attempt = attempt.clone();
-            attempt.set_bytes = end;
-            self.outputs.push(Output::KeepSet(id.clone(), part));
+        let here = bytes(&mut attempt);
+        if part.offset <= *here && end > *here {
+            *here = end;
+            self.outputs.push(keep(id.clone(), part));
             self.change(Change::Attempt(id.clone(), Box::new(attempt)));
         }
+        // Where a piece is missing, this says from where on.
         self.kept(node, &id);
     }
 

@@ -18,14 +18,12 @@
 //! | `search` | what lies in the catalog |
 //! | `carry` | a journal on its way to a service |
 //! | `notify` | people who are told |
-//! | `manager` | systemd, which is told that the coordinator is there |
 
 mod carry;
 pub mod config;
 mod desk;
 pub mod disk;
 mod listener;
-pub mod manager;
 mod mind;
 mod notify;
 mod operator;
@@ -40,7 +38,7 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
-use longhaul_link::{Identity, IdentityError, Role};
+use longhaul_link::{Identity, IdentityError, Role, manager};
 use longhaul_protocol::Ask;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
@@ -182,13 +180,13 @@ pub async fn run<S: Store>(
         patience: Duration::from_millis(alive_ms.saturating_mul(SILENT_INTERVALS)),
     };
     let listener = tokio::spawn(listener.run(has_ended));
-    manager::ready("coordinates");
+    manager::ready(Some("coordinates"));
     let watchdog = tokio::spawn(watch_over(Arc::downgrade(&desk)));
     let broke = tokio::select! {
         () = ends => None,
         broke = &mut decided => Some(broke),
     };
-    manager::stopping();
+    manager::stopping(None);
     reloader.abort();
     watchdog.abort();
     log::info!("the coordinator ends");

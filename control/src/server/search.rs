@@ -11,9 +11,7 @@ use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use longhaul_catalog::{
-    Catalog, EntryState, EntryType, Error, Pattern, SetFilter, SetRecord, SetState,
-};
+use longhaul_catalog::{Catalog, EntryState, Error, Pattern, SetFilter, SetRecord, SetState};
 use longhaul_protocol::ask::{Find, ROWS_MAX, Row, words};
 use longhaul_protocol::{Answer, ExitStatus};
 use serde_json::{Value, json};
@@ -319,21 +317,9 @@ fn path_row(set: &SetRecord, row: &longhaul_catalog::Row) -> Value {
         "started": set.started_ms,
         "host": set.host,
         "path": format!("/{}", String::from_utf8_lossy(&row.path)),
-        "type": type_name(row.entry_type),
+        "type": row.entry_type.name(),
         "size": row.size,
         "modified": i64::try_from(row.mtime_ns.div_euclid(1_000_000)).ok(),
         "is_damaged": row.state != EntryState::Ok,
     })
-}
-
-fn type_name(kind: EntryType) -> &'static str {
-    match kind {
-        EntryType::File => "file",
-        EntryType::HardLink => "link",
-        EntryType::Symlink => "symlink",
-        EntryType::CharDevice => "char",
-        EntryType::BlockDevice => "block",
-        EntryType::Directory => "dir",
-        EntryType::Fifo => "fifo",
-    }
 }

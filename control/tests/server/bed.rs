@@ -14,7 +14,7 @@ use longhaul_control::setup;
 use longhaul_link::connection::LinkReader;
 use longhaul_link::{Connection, Identity, Outbox, Role};
 use longhaul_protocol::ask::{Events, Row};
-use longhaul_protocol::job::{DriveChoice, Job, Kind, Place, Restart, Work};
+use longhaul_protocol::job::{DriveChoice, Job, Place, Restart, Work};
 use longhaul_protocol::order::What;
 use longhaul_protocol::report::{Part, Point};
 use longhaul_protocol::run::{Epoch, Token};
@@ -338,13 +338,7 @@ fn add(state: &mut State, node: &str) {
         name: name(node),
         work: Work {
             paths: vec!["/srv".into()],
-            excludes: Vec::new(),
-            one_file_system: false,
-            level: Default::default(),
-            before: None,
-            after: None,
-            verify: false,
-            kind: Kind::Backup,
+            ..Work::default()
         },
         place: Place::Node(name(node)),
         drive: DriveChoice::Serial(name(&format!("drive-{node}"))),

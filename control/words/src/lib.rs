@@ -1,6 +1,7 @@
-//! Sizes, durations and tables, as all programs show them to people.
+//! Sizes, durations, tables and errors, as all programs show them to people.
 #![forbid(unsafe_code)]
 
+use std::error::Error;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -28,6 +29,17 @@ pub fn duration(elapsed: Duration) -> String {
         (0, minutes) => format!("{minutes} min {} s", seconds % 60),
         (hours, minutes) => format!("{hours} h {minutes} min"),
     }
+}
+
+/// An error and all that caused it, on one line.
+pub fn chain(error: &dyn Error) -> String {
+    let mut words = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        words.push_str(&format!(": {cause}"));
+        next = cause.source();
+    }
+    words
 }
 
 /// Lines up columns: each as wide as its widest cell.

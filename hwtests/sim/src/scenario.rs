@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use longhaul_control::core::Input;
 use longhaul_control::schedule::{CatchUp, Schedule};
-use longhaul_protocol::job::{DriveChoice, Job, Kind, Place, Restart, Work};
+use longhaul_protocol::job::{DriveChoice, Job, Place, Restart, Work};
 use longhaul_protocol::{Command, Name, RunId, Time};
 use uuid::Uuid;
 
@@ -167,13 +167,7 @@ fn job(world: &mut World, number: u64, nodes: &[Name]) -> Job {
         name: name(&format!("job{number}")),
         work: Work {
             paths: vec!["/srv".into()],
-            excludes: Vec::new(),
-            one_file_system: false,
-            level: Default::default(),
-            before: None,
-            after: None,
-            verify: false,
-            kind: Kind::Backup,
+            ..Work::default()
         },
         place,
         drive: DriveChoice::Pool(name("drives")),

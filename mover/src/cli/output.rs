@@ -73,7 +73,7 @@ fn path_json(path: &[u8]) -> Value {
 /// A row of the catalog, in the words of the index on tape.
 pub fn row_json(row: &Row) -> Value {
     let mut value = path_json(&row.path);
-    value["type"] = type_name(row.entry_type).into();
+    value["type"] = row.entry_type.name().into();
     value["size"] = row.size.into();
     value["mtime_ns"] = i64::try_from(row.mtime_ns).map_or(Value::Null, Value::from);
     value["ctime_ns"] = i64::try_from(row.ctime_ns).map_or(Value::Null, Value::from);
@@ -99,18 +99,6 @@ pub fn row_json(row: &Row) -> Value {
         value["blake3"] = blake3::Hash::from_bytes(digest).to_hex().as_str().into();
     }
     value
-}
-
-fn type_name(kind: EntryType) -> &'static str {
-    match kind {
-        EntryType::File => "file",
-        EntryType::HardLink => "link",
-        EntryType::Symlink => "symlink",
-        EntryType::CharDevice => "char",
-        EntryType::BlockDevice => "block",
-        EntryType::Directory => "dir",
-        EntryType::Fifo => "fifo",
-    }
 }
 
 /// The letter that `ls -l` shows for a type; `h` for a hard link, as tar has it.

@@ -126,13 +126,7 @@ pub fn run(
         }
     };
     if let Err(why) = hooks.after(outcome.exit) {
-        if outcome.exit == ExitStatus::Done {
-            outcome.exit = ExitStatus::Incomplete;
-        }
-        outcome.error = Some(match outcome.error {
-            Some(error) => format!("{error}; {why}"),
-            None => why.to_string(),
-        });
+        outcome.add_flaw(why.to_string());
     }
     outcome
 }

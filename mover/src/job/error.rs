@@ -5,6 +5,7 @@ use std::io;
 use longhaul_catalog::Error as CatalogError;
 use longhaul_protocol::ExitStatus;
 use longhaul_scsi::verdict::Verdict;
+use longhaul_words::chain;
 use thiserror::Error;
 
 use crate::changer::{ChangerError, Trouble};
@@ -143,16 +144,4 @@ fn of_changer(trouble: &Trouble) -> ExitStatus {
         },
         Trouble::Malformed(_) => ExitStatus::Device,
     }
-}
-
-/// An error and all that caused it, on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -54,8 +54,8 @@ mod walkthrough;
 pub mod writing;
 
 pub use error::JobError;
-pub(crate) use error::chain;
 pub use longhaul_protocol::ExitStatus;
+pub(crate) use longhaul_words::chain;
 
 /// Where this host keeps what outlives a process: the folder that was asked for,
 /// or else the usual one.

@@ -29,13 +29,7 @@ pub(super) fn restore(task: &Task, restore: &Restore, progress: &Progress) -> Ou
         Err(error) => failed(&error),
     };
     if let Some(what) = attempt::counted(&problems) {
-        if outcome.exit == ExitStatus::Done {
-            outcome.exit = ExitStatus::Incomplete;
-        }
-        outcome.error = Some(match outcome.error {
-            Some(error) => format!("{error}; {what}"),
-            None => what,
-        });
+        outcome.add_flaw(what);
     }
     outcome
 }

@@ -16,14 +16,12 @@
 //! | `config` | what the service is told |
 //! | `devices` | which drives and changers there are |
 //! | `link` | the connection to the coordinator |
-//! | `manager` | systemd, which is told that the service is there |
 //! | `process` | the processes of attempts |
 //! | `store` | what it keeps on its disk |
 
 pub mod config;
 mod devices;
 mod link;
-mod manager;
 mod process;
 pub mod store;
 
@@ -34,11 +32,10 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use longhaul_link::{Identity, IdentityError, Role};
+use longhaul_link::{Identity, IdentityError, Role, manager};
 use longhaul_protocol::order::{Order, Start, Stop, What};
 use longhaul_protocol::report::{Outcome, Point};
 use longhaul_protocol::{AttemptId, Report, Time};
-use sd_notify::NotifyState;
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -230,13 +227,13 @@ impl Running {
     /// # Errors
     /// [`ServeError::State`] if it can keep nothing any more.
     pub fn serve(mut self) -> Result<ExitStatus, ServeError> {
-        manager::say(&[NotifyState::Ready]);
+        manager::ready(None);
         let alive = manager::watchdog_interval();
         let mut said = Instant::now();
         loop {
             if alive.is_some_and(|every| said.elapsed() >= every) {
                 said = Instant::now();
-                manager::say(&[NotifyState::Watchdog]);
+                manager::alive();
             }
             match self.happened.recv_timeout(TICK) {
                 Ok(happened) => self.take(happened)?,
@@ -406,7 +403,7 @@ impl Running {
     fn end(&mut self) {
         let running = self.processes.all();
         let status = format!("{} attempts reach a checkpoint", running.len());
-        manager::say(&[NotifyState::Stopping, NotifyState::Status(&status)]);
+        manager::stopping(Some(&status));
         log::info!("the service ends; {} attempts are under way", running.len());
         self.ending.get_or_insert_with(Instant::now);
         for id in running {
