@@ -156,6 +156,10 @@ pub struct Occurrence {
     /// The changer that loads it, if the volumes are to be brought.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub library: Option<Name>,
+    /// Assignments whose holders are gone: from each of them the drive may be
+    /// taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub preempts: Vec<Token>,
     /// The volumes, in the order in which they are used.
     pub volumes: Vec<VolumeRef>,
     /// It is not begun after this.

@@ -114,6 +114,9 @@ pub struct AttemptSeen {
     pub token: Token,
     /// On which drive.
     pub drive: Name,
+    /// The volumes that it was given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<Uuid>,
     /// Bytes of its journal.
     pub journal_bytes: u64,
     /// What was reached last.
@@ -157,7 +160,8 @@ pub struct Outcome {
     /// As every program of ours ends. One that is [held](ExitStatus::Held) by
     /// another holds nothing itself.
     pub exit: ExitStatus,
-    /// All volumes that it was given are full: it goes on on another one.
+    /// All volumes that it was given are full, or cannot be used: it goes on on
+    /// another one.
     #[serde(default)]
     pub needs_volume: bool,
     /// Why it is not 0, for people.

@@ -83,7 +83,7 @@ impl FromStr for RunId {
 pub struct AttemptId {
     /// The run.
     pub run: RunId,
-    /// Which of its attempts, from 1.
+    /// Which of its attempts, from 1; 0 is one that a service has begun by itself.
     pub number: u32,
 }
 

@@ -6,8 +6,10 @@ use longhaul_protocol::report::{AttemptSeen, Outcome, Part, Point};
 use longhaul_protocol::run::Token;
 use longhaul_protocol::{AttemptId, ExitStatus, Name, Time};
 
+use longhaul_protocol::ask::words;
+
 use super::commands::CommandError;
-use super::state::{Attempt, Change, Drive, Key, LEFT_MAX, Run, RunState, Volume};
+use super::state::{Attempt, Change, Drive, Key, Run, RunState, Volume};
 use super::{Coordinator, Notice, Output};
 
 impl Coordinator {
@@ -30,22 +32,9 @@ impl Coordinator {
     }
 
     pub(super) fn attempts_seen(&mut self, now: Time, node: &Name, seen: Vec<AttemptSeen>) {
+        self.give_up_overtaken(now, node, &seen);
         for one in &seen {
-            match &one.outcome {
-                Some(outcome) => {
-                    self.ended(now, node, one.attempt.clone(), one.token, outcome.clone());
-                }
-                None if self.under_way(node, &one.attempt, one.token).is_none() => {
-                    self.stop_stray(node, one.attempt.clone());
-                }
-                None => {
-                    // It may wait for the rest of a journal.
-                    if one.point.is_none() {
-                        self.send_start(&one.attempt);
-                    }
-                    self.kept(node, &one.attempt);
-                }
-            }
+            self.attempt_seen(now, node, one);
         }
         for id in self.all_under_way(node) {
             if !seen.iter().any(|one| one.attempt == id) {
@@ -55,6 +44,51 @@ impl Coordinator {
         }
         if let Some(link) = self.links.get_mut(node) {
             link.is_known = true;
+        }
+        self.adopt_behind(now, node);
+        self.send_occurrences(node);
+    }
+
+    pub(super) fn attempt_seen(&mut self, now: Time, node: &Name, one: &AttemptSeen) {
+        if self.is_behind(node, one) {
+            if let Some(link) = self.links.get_mut(node) {
+                link.behind.push(one.clone());
+            }
+            return;
+        }
+        self.adopt(now, node, one);
+        match &one.outcome {
+            Some(outcome) => {
+                self.ended(now, node, one.attempt.clone(), one.token, outcome.clone());
+            }
+            None if self.under_way(node, &one.attempt, one.token).is_none() => {
+                self.stop_stray(node, one.attempt.clone());
+            }
+            None => {
+                // It may wait for the rest of a journal.
+                if one.point.is_none() {
+                    self.send_start(&one.attempt);
+                }
+                self.kept(node, &one.attempt);
+            }
+        }
+    }
+
+    /// An attempt whose order has not come to its service before that used its drive
+    /// under a newer assignment never begins.
+    fn give_up_overtaken(&mut self, now: Time, node: &Name, seen: &[AttemptSeen]) {
+        for id in self.all_under_way(node) {
+            let Some(attempt) = self.state.attempts.get(&id) else {
+                continue;
+            };
+            let is_newer =
+                |one: &AttemptSeen| one.drive == attempt.drive && one.token > attempt.token;
+            let is_seen = seen.iter().any(|one| one.attempt == id);
+            if !is_seen && seen.iter().any(is_newer) {
+                let why = "its order did not come to the service";
+                let outcome = Outcome::without_set(ExitStatus::Unfinished, why, now);
+                self.finish(now, &id, outcome);
+            }
         }
     }
 
@@ -151,6 +185,7 @@ impl Coordinator {
             self.finish(now, &id, outcome);
         }
         self.send(node, What::Heard { attempt: id });
+        self.adopt_behind(now, node);
     }
 
     /// A node does nothing any more, and so none of its attempts does.
@@ -160,6 +195,7 @@ impl Coordinator {
             let outcome = Outcome::without_set(ExitStatus::Unfinished, why, now);
             self.finish(now, &id, outcome);
         }
+        self.take_back(now, node);
     }
 
     /// An attempt has ended: its drive and its volumes are free, and its run
@@ -238,12 +274,10 @@ fn let_go(mut drive: Drive, id: &AttemptId, attempt: &Attempt, outcome: &Outcome
     }
     if is_done(outcome) || attempt.journal_bytes > 0 {
         // It had the drive, and whoever had it before has it no more.
-        drive.left.clear();
+        drive.left.retain(|token| *token > attempt.token);
     }
     if !is_done(outcome) && outcome.exit != ExitStatus::Held {
-        drive.left.push(attempt.token);
-        let surplus = drive.left.len().saturating_sub(LEFT_MAX);
-        drive.left.drain(..surplus);
+        drive.leave(attempt.token);
     }
     if outcome.exit == ExitStatus::Device {
         drive.trouble.clone_from(&outcome.error);
@@ -264,10 +298,13 @@ fn closed(mut volume: Volume, id: &AttemptId, outcome: Option<&Outcome>) -> Volu
     if is_done(outcome) {
         volume.unfinished = None;
     } else {
-        volume.unfinished = Some(id.run.clone());
+        // What began by itself may have found another run's.
+        volume.unfinished.get_or_insert_with(|| id.run.clone());
     }
     if outcome.needs_volume {
-        volume.closed = Some("full".into());
+        // It is full, or ends in a set that nobody knows.
+        let why = outcome.error.as_deref().unwrap_or("it is full");
+        volume.closed = Some(words(why));
     }
     volume
 }

@@ -4,6 +4,7 @@ use longhaul_protocol::ask::words;
 use longhaul_protocol::command::DUE_OFF_MS_MAX;
 use longhaul_protocol::job::{DriveChoice, Job, Kind, Label, NoJob, Place};
 use longhaul_protocol::order::{Stop, What};
+use longhaul_protocol::run::Token;
 use longhaul_protocol::{Command, ExitStatus, Name, RunId, Schedule, Time};
 use uuid::Uuid;
 
@@ -195,6 +196,7 @@ impl Coordinator {
         let volume = Volume {
             name,
             pool,
+            token: Token::default(),
             closed: None,
             writer: None,
             unfinished: None,

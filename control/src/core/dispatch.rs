@@ -1,11 +1,13 @@
 //! Which waiting run begins where.
 
+use std::collections::BTreeMap;
+
 use longhaul_protocol::job::{DriveChoice, Kind, Place, Restart};
 use longhaul_protocol::order::{Left, Resume, Start, VolumeRef, What};
 use longhaul_protocol::{AttemptId, Name, RunId, Time};
 use uuid::Uuid;
 
-use super::state::{Attempt, Change, Run, RunState, State};
+use super::state::{Attempt, Change, Run, RunState, State, Volume};
 use super::{Coordinator, Output};
 
 /// Why a run does not begin, for people.
@@ -21,6 +23,8 @@ pub enum Why {
     NoService(Name),
     /// No drive that it may use is free and well.
     NoDrive,
+    /// This node's service may have begun it by itself, and was not heard since.
+    Given(Name),
     /// No volume of its pool can be written to.
     NoVolume(Name),
     /// A volume that it needs is not there, or somebody else has it.
@@ -72,10 +76,13 @@ impl Coordinator {
             return Err(Why::Before(before));
         }
         let node = self.node(run)?;
+        if let Some(other) = self.begun_elsewhere(now, id, &node) {
+            return Err(Why::Given(other));
+        }
         let earlier = self.state.resumable(id);
-        let drive = self.drive(run, &node, earlier.map(|(_, attempt)| attempt))?;
+        let drive = self.drive(now, run, &node, earlier.map(|(_, attempt)| attempt))?;
         let volumes = match &run.job.work.kind {
-            Kind::Backup => self.volumes(run, id, earlier.map(|(_, attempt)| attempt))?,
+            Kind::Backup => self.volumes(now, run, id, earlier.map(|(_, attempt)| attempt))?,
             Kind::Restore(restore) => self.these(restore.volumes.clone())?,
             // That it may overwrite.
             Kind::Label(label) => {
@@ -109,6 +116,12 @@ impl Coordinator {
         found.map(|(other, _)| other.clone())
     }
 
+    /// Whether an attempt for a run of this job is under way.
+    pub(super) fn is_job_active(&self, job: &Name) -> bool {
+        let mut open = self.state.open_runs(Some(job));
+        open.any(|(_, run)| run.state == RunState::Active)
+    }
+
     pub(super) fn node(&self, run: &Run) -> Result<Name, Why> {
         let node = match &run.job.place {
             Place::Node(node) => node,
@@ -130,7 +143,13 @@ impl Coordinator {
     }
 
     /// The drive: if it can be, the one that the run had before.
-    fn drive(&self, run: &Run, node: &Name, earlier: Option<&Attempt>) -> Result<Name, Why> {
+    fn drive(
+        &self,
+        now: Time,
+        run: &Run,
+        node: &Name,
+        earlier: Option<&Attempt>,
+    ) -> Result<Name, Why> {
         let reached = self.state.nodes.get(node).map(|node| &node.reaches);
         let mut usable = self.state.drives.iter().filter(|(serial, drive)| {
             let is_meant = match &run.job.drive {
@@ -145,6 +164,7 @@ impl Coordinator {
                 && drive.holder.is_none()
                 && !drive.is_disabled
                 && drive.trouble.is_none()
+                && !self.may_be_used(now, serial)
                 && reached.is_some_and(|reached| reached.contains(serial))
         });
         let is_earlier = |serial: &Name| earlier.is_some_and(|earlier| earlier.drive == *serial);
@@ -159,11 +179,15 @@ impl Coordinator {
     }
 
     /// The volumes of the set so far, and one to write to.
-    fn volumes(&self, run: &Run, id: &RunId, earlier: Option<&Attempt>) -> Result<Vec<Uuid>, Why> {
-        let mut volumes = earlier
-            .map(|earlier| earlier.volumes.clone())
-            .unwrap_or_default();
+    fn volumes(
+        &self,
+        now: Time,
+        run: &Run,
+        id: &RunId,
+        earlier: Option<&Attempt>,
+    ) -> Result<Vec<Uuid>, Why> {
         let rows = &self.state.volumes;
+        let mut volumes = earlier.map(|of| lies_on(of, rows)).unwrap_or_default();
         let is_free = |uuid: &Uuid| rows.get(uuid).is_some_and(|volume| volume.writer.is_none());
         if !volumes.iter().all(is_free) {
             return Err(Why::NoVolume(run.job.volumes.clone()));
@@ -177,6 +201,7 @@ impl Coordinator {
                 volume.pool == run.job.volumes
                     && volume.closed.is_none()
                     && volume.writer.is_none()
+                    && !self.may_be_written(now, uuid)
                     && volume.unfinished.as_ref().is_none_or(|of| of == id)
                     && !volumes.contains(uuid)
             });
@@ -216,6 +241,7 @@ impl Coordinator {
             number: run.attempts,
         };
         drive.holder = Some(attempt_id.clone());
+        drive.token = counters.token;
         let attempt = Attempt {
             node: plan.node,
             drive: plan.drive.clone(),
@@ -233,6 +259,7 @@ impl Coordinator {
         for uuid in &attempt.volumes {
             if let Some(mut volume) = self.state.volumes.get(uuid).cloned() {
                 volume.writer = Some(attempt_id.clone());
+                volume.token = counters.token;
                 self.change(Change::Volume(*uuid, volume));
             }
         }
@@ -258,6 +285,20 @@ impl Coordinator {
             });
         }
     }
+}
+
+/// The volumes that an attempt's set lies on, and those behind them that it may
+/// still use: not one that was found to be full before a checkpoint was taken on
+/// it, or to end in a set of somebody else.
+fn lies_on(attempt: &Attempt, rows: &BTreeMap<Uuid, Volume>) -> Vec<Uuid> {
+    let of_point = attempt.point.as_ref().map(|point| point.volume);
+    let of_set = attempt.volumes.iter();
+    let of_set = of_set.take_while(|uuid| Some(**uuid) != of_point).count();
+    let of_set = of_point.map_or(0, |_| of_set + 1);
+    let is_open = |uuid: &Uuid| rows.get(uuid).is_some_and(|row| row.closed.is_none());
+    let volumes = attempt.volumes.iter().enumerate();
+    let volumes = volumes.filter(|(at, uuid)| *at < of_set || is_open(uuid));
+    volumes.map(|(_, uuid)| *uuid).collect()
 }
 
 /// The order to begin an attempt, to whom it goes, and whose journal it goes on

@@ -1,7 +1,7 @@
 //! Services that come, stay and go.
 
 use longhaul_protocol::order::What;
-use longhaul_protocol::report::{DRIVES_MAX, DriveSeen};
+use longhaul_protocol::report::{AttemptSeen, DRIVES_MAX, DriveSeen};
 use longhaul_protocol::{Hello, Name, Report, Time, VERSION};
 
 use super::state::Change;
@@ -17,6 +17,9 @@ pub(super) struct Link {
     pub(super) heard: Time,
     /// Whether it has said which attempts it has.
     pub(super) is_known: bool,
+    /// Attempts that it has begun by itself, behind others that have ended there
+    /// and whose end is still to be heard.
+    pub(super) behind: Vec<AttemptSeen>,
 }
 
 impl Coordinator {
@@ -59,6 +62,7 @@ impl Coordinator {
         let link = Link {
             heard: now,
             is_known: false,
+            behind: Vec::new(),
         };
         self.links.insert(hello.node.clone(), link);
         let alive_ms = self.settings.alive_ms;

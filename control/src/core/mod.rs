@@ -15,6 +15,7 @@
 //! | `attempts` | what services say of attempts |
 //! | `due` | schedules whose time has come |
 //! | `dispatch` | which waiting run begins where |
+//! | `occurrences` | what services begin by themselves |
 //! | `commands` | what operators want |
 //! | `asks` | what operators ask, and what they are answered |
 //! | `rows` | rows for operators, in pages |
@@ -26,6 +27,7 @@ mod commands;
 mod dispatch;
 mod due;
 mod links;
+mod occurrences;
 mod rows;
 pub mod state;
 #[cfg(test)]
@@ -203,6 +205,7 @@ impl Coordinator {
             Input::Tick => {
                 self.hang_up(now);
                 self.due(now);
+                self.give_occurrences(now);
             }
             Input::Dead(node) => self.dead(now, &node),
             Input::Application(name, Some(node)) => drop(self.applications.insert(name, node)),

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use longhaul_protocol::job::Job;
+use longhaul_protocol::order::Occurrence;
 use longhaul_protocol::report::{Outcome, Point};
 use longhaul_protocol::run::{Epoch, Token};
 use longhaul_protocol::{AttemptId, ExitStatus, Name, RunId, Time};
@@ -32,6 +33,8 @@ pub struct State {
     pub jobs: BTreeMap<Name, Job>,
     /// Schedules by name.
     pub schedules: BTreeMap<Name, Scheduled>,
+    /// What services begin by themselves, by the runs that it will be.
+    pub occurrences: BTreeMap<RunId, Given>,
     /// Runs.
     pub runs: BTreeMap<RunId, Run>,
     /// Attempts.
@@ -82,6 +85,9 @@ pub struct Drive {
     /// Why it cannot be used, as somebody found out.
     #[serde(default)]
     pub trouble: Option<String>,
+    /// The newest assignment of it.
+    #[serde(default)]
+    pub token: Token,
     /// Who has it.
     #[serde(default)]
     pub holder: Option<AttemptId>,
@@ -101,6 +107,9 @@ pub struct Volume {
     /// Nothing is appended to it any more, and why.
     #[serde(default)]
     pub closed: Option<String>,
+    /// The newest assignment under which it was given to be written.
+    #[serde(default)]
+    pub token: Token,
     /// The attempt that may write to it, or has it to restore from.
     #[serde(default)]
     pub writer: Option<AttemptId>,
@@ -116,6 +125,15 @@ pub struct Scheduled {
     pub schedule: Schedule,
     /// Its next time; `None` if there is none.
     pub next: Option<Time>,
+}
+
+/// What a service begins by itself when it is due and nobody says so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Given {
+    /// The node whose service it is.
+    pub node: Name,
+    /// What it was given.
+    pub occurrence: Occurrence,
 }
 
 /// A run of a job.
@@ -207,6 +225,8 @@ pub enum Change {
     Job(Name, Box<Job>),
     /// A schedule.
     Schedule(Name, Box<Scheduled>),
+    /// What a service begins by itself.
+    Occurrence(RunId, Box<Given>),
     /// A run.
     Run(RunId, Box<Run>),
     /// An attempt.
@@ -243,10 +263,21 @@ pub enum Key {
     Job(Name),
     /// A schedule.
     Schedule(Name),
+    /// What a service begins by itself.
+    Occurrence(RunId),
     /// A run; its attempts are removed before.
     Run(RunId),
     /// An attempt. Its journal goes with it.
     Attempt(AttemptId),
+}
+
+impl Drive {
+    /// Somebody is gone who may still hold the drive under this assignment.
+    pub(super) fn leave(&mut self, token: Token) {
+        self.left.push(token);
+        let surplus = self.left.len().saturating_sub(LEFT_MAX);
+        self.left.drain(..surplus);
+    }
 }
 
 impl State {
@@ -259,6 +290,7 @@ impl State {
             Change::Volume(uuid, volume) => drop(self.volumes.insert(uuid, volume)),
             Change::Job(name, job) => drop(self.jobs.insert(name, *job)),
             Change::Schedule(name, row) => drop(self.schedules.insert(name, *row)),
+            Change::Occurrence(id, given) => drop(self.occurrences.insert(id, *given)),
             Change::Run(id, run) => {
                 match run.state.is_open() {
                     true => self.open.insert(id.clone()),
@@ -279,6 +311,7 @@ impl State {
             Key::Volume(uuid) => drop(self.volumes.remove(uuid)),
             Key::Job(name) => drop(self.jobs.remove(name)),
             Key::Schedule(name) => drop(self.schedules.remove(name)),
+            Key::Occurrence(id) => drop(self.occurrences.remove(id)),
             Key::Run(id) => {
                 self.open.remove(id);
                 self.runs.remove(id);

@@ -21,6 +21,9 @@ impl Coordinator {
                 format!("the cluster runs application {application} nowhere")
             }
             Some(Why::NoService(node)) => self.no_service(&node),
+            Some(Why::Given(node)) => format!(
+                "node {node} may have begun it by itself, and was not heard since it was due"
+            ),
             Some(Why::NoDrive) => self.no_drive(run),
             Some(Why::NoVolume(pool)) => self.no_volume(&pool, id),
             Some(Why::NotTheVolume(uuid)) => match self.state.volumes.get(&uuid) {

@@ -35,6 +35,11 @@ pub(super) fn put(connection: &Connection, change: &Change) -> Result<()> {
         Change::Volume(uuid, row) => VOLUMES.put(connection, &uuid.to_string(), row),
         Change::Job(name, row) => JOBS.put(connection, name.as_str(), row),
         Change::Schedule(name, row) => SCHEDULES.put(connection, name.as_str(), row),
+        Change::Occurrence(id, row) => run(
+            "INSERT INTO occurrences (job, due, body) VALUES (?1, ?2, ?3)
+             ON CONFLICT (job, due) DO UPDATE SET body = excluded.body",
+            &[&id.job.as_str(), &id.due.0, &json(row)?],
+        ),
         Change::Run(id, row) => run(
             "INSERT INTO runs (job, due, body) VALUES (?1, ?2, ?3)
              ON CONFLICT (job, due) DO UPDATE SET body = excluded.body",
@@ -58,6 +63,11 @@ fn remove(connection: &Connection, key: &Key) -> Result<()> {
         Key::Volume(uuid) => VOLUMES.remove(connection, &uuid.to_string()),
         Key::Job(name) => JOBS.remove(connection, name.as_str()),
         Key::Schedule(name) => SCHEDULES.remove(connection, name.as_str()),
+        Key::Occurrence(id) => execute(
+            connection,
+            "DELETE FROM occurrences WHERE job = ?1 AND due = ?2",
+            (id.job.as_str(), id.due.0),
+        ),
         Key::Run(id) => execute(
             connection,
             "DELETE FROM runs WHERE job = ?1 AND due = ?2",
@@ -99,6 +109,9 @@ pub(super) fn all(connection: &Connection) -> Result<State> {
     })?;
     each(&SCHEDULES.query(), &|row| {
         Ok(Change::Schedule(key(row, 0)?, body(row, 1)?))
+    })?;
+    each("SELECT job, due, body FROM occurrences", &|row| {
+        Ok(Change::Occurrence(run_id(row)?, body(row, 2)?))
     })?;
     each("SELECT job, due, body FROM runs", &|row| {
         Ok(Change::Run(run_id(row)?, body(row, 2)?))

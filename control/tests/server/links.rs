@@ -58,6 +58,7 @@ async fn a_service_that_never_reads_is_disconnected_and_disturbs_nobody() {
                 attempt,
                 token: Token(9),
                 drive: name("LH01"),
+                volumes: Vec::new(),
                 journal_bytes: 0,
                 point: None,
                 outcome: None,

@@ -152,12 +152,18 @@ impl World {
             .volumes
             .iter()
             .filter_map(|volume| self.library.volumes.get(volume));
-        let records = media.flatten().filter(|record| record.run == *id);
-        let numbers: Vec<u64> = records.map(|record| record.number).collect();
+        let records: Vec<_> = media.flatten().filter(|record| record.run == *id).collect();
+        // Who did not hear that it was done has done it again, as another set.
         let expected: Vec<u64> = (0..RECORDS).collect();
+        let is_whole = |set: u32| {
+            let of_set = records.iter().filter(|record| record.set == set);
+            of_set
+                .map(|record| record.number)
+                .eq(expected.iter().copied())
+        };
         ensure!(
-            numbers == expected,
-            "the volumes hold {numbers:?}\n{}",
+            records.iter().any(|record| is_whole(record.set)),
+            "the volumes hold {records:?}\n{}",
             self.story(id)
         );
         Ok(())

@@ -19,9 +19,10 @@ const JOURNAL_BYTES: u64 = 100;
 /// The catalog's file of a set.
 pub const SET_FILE: &[u8] = &[7; 700];
 
-/// What a journal says: all its points, oldest first.
+/// What a journal says: all its points, oldest first, and which of the run's
+/// sets it is of.
 #[derive(Debug, Clone, Default)]
-pub struct Journal(pub Vec<Point>);
+pub struct Journal(pub Vec<Point>, u32);
 
 impl Journal {
     /// The file.
@@ -30,6 +31,7 @@ impl Journal {
             let mut record = point.volume.as_bytes().to_vec();
             record.extend(point.block.to_be_bytes());
             record.extend(point.members.to_be_bytes());
+            record.extend(u64::from(self.1).to_be_bytes());
             record.resize(JOURNAL_BYTES as usize, 0);
             record
         };
@@ -39,7 +41,10 @@ impl Journal {
     /// What a file says that may be cut anywhere.
     pub fn of(bytes: &[u8]) -> Journal {
         let records = (1u64..).zip(bytes.chunks_exact(JOURNAL_BYTES as usize));
-        let number = |bytes: &[u8]| bytes.iter().fold(0, |n, byte| n << 8 | u64::from(*byte));
+        let number = |bytes: &[u8]| -> u64 {
+            let digits = bytes.iter();
+            digits.fold(0, |n, byte| n << 8 | u64::from(*byte))
+        };
         let point = |(count, record): (u64, &[u8])| Point {
             taken: Time(0),
             volume: Uuid::from_slice(&record[..16]).unwrap_or_default(),
@@ -48,7 +53,8 @@ impl Journal {
             bytes: number(&record[24..32]),
             journal_bytes: count * JOURNAL_BYTES,
         };
-        Journal(records.map(point).collect())
+        let set = bytes.get(32..40).map_or(0, number) as u32;
+        Journal(records.map(point).collect(), set)
     }
 }
 
@@ -92,7 +98,10 @@ pub enum Step {
 
 impl Mover {
     /// The process of an attempt, with the journal that it goes on with.
-    pub fn new(node: Name, start: Start, carried: Journal) -> Mover {
+    pub fn new(node: Name, start: Start, mut carried: Journal) -> Mover {
+        if carried.0.is_empty() {
+            carried.1 = start.attempt.number;
+        }
         Mover {
             node,
             start,
@@ -134,10 +143,12 @@ impl Mover {
                 None,
             ),
             Err(Refused::Full) => self.full(now, library),
-            Err(Refused::Unfinished) => Step::Ended(
-                outcome(now, ExitStatus::Refused, "behind an unfinished set"),
-                None,
-            ),
+            Err(Refused::Unfinished) => {
+                library.release(&self.start.drive, self.start.token);
+                let mut ended = outcome(now, ExitStatus::Operator, "behind an unfinished set");
+                ended.needs_volume = true;
+                Step::Ended(ended, None)
+            }
         }
     }
 
@@ -189,6 +200,7 @@ impl Mover {
         } else {
             let record = Record {
                 run: self.start.attempt.run.clone(),
+                set: self.journal.1,
                 number: *number,
             };
             library.write(&drive, token, *block, record)?;
@@ -240,14 +252,29 @@ impl Mover {
             };
             library.load(drive, *token, point.volume)?;
             library.flush(drive, *token)?;
+            // It had come to its end, and nobody was told: others may have written
+            // behind it since.
+            let set = self.journal.1;
+            let is_ours = |r: &Record| r.run == attempt.run && r.set == set;
+            let is_last = |r: &Record| is_ours(r) && r.number + 1 == RECORDS;
+            let of_set = volumes.iter().filter_map(|v| library.volumes.get(&v.uuid));
+            if of_set.flatten().any(is_last) {
+                self.stage = Stage::Writes {
+                    volume,
+                    block: point.block,
+                    number: RECORDS,
+                    marks: BTreeMap::new(),
+                    since: 0,
+                };
+                return Ok(());
+            }
             let medium = library.volumes.get(&point.volume);
             let before = point
                 .block
                 .checked_sub(1)
                 .and_then(|at| usize::try_from(at).ok());
             let record = medium.zip(before).and_then(|(medium, at)| medium.get(at));
-            let holds =
-                record.is_some_and(|r| r.run == attempt.run && r.number + 1 == point.members);
+            let holds = record.is_some_and(|r| is_ours(r) && r.number + 1 == point.members);
             if holds {
                 self.stage = Stage::Writes {
                     volume,
@@ -323,10 +350,12 @@ impl Mover {
                     };
                     point.map_or(Step::On, Step::Reached)
                 }
-                Err(Refused::Unfinished) => Step::Ended(
-                    outcome(now, ExitStatus::Refused, "behind an unfinished set"),
-                    point,
-                ),
+                Err(Refused::Unfinished) => {
+                    library.release(&drive, token);
+                    let mut ended = outcome(now, ExitStatus::Operator, "behind an unfinished set");
+                    ended.needs_volume = true;
+                    Step::Ended(ended, point)
+                }
                 Err(_) => {
                     library.release(&drive, token);
                     Step::Ended(
@@ -343,16 +372,19 @@ impl Mover {
     }
 }
 
-/// Where a run's part begins on a volume: where it has begun before, or behind
-/// the last set, which must be whole.
+/// Where a run's part begins on a volume: behind the last set, if that is whole,
+/// and where that begins, if it is the run's.
 fn free_block(library: &mut Library, volume: Uuid, run: &RunId) -> Result<u64, Refused> {
     let medium = library.volumes.entry(volume).or_default();
-    let mine = medium.iter().position(|record| record.run == *run);
-    let last = medium.last().filter(|_| mine.is_none());
-    if last.is_some_and(|last| last.number + 1 != RECORDS) {
+    let Some(last) = medium.last().filter(|last| last.number + 1 != RECORDS) else {
+        return Ok(medium.len() as u64);
+    };
+    if last.run != *run {
         return Err(Refused::Unfinished);
     }
-    Ok(mine.unwrap_or(medium.len()) as u64)
+    let is_of_it = |record: &&Record| record.run == last.run && record.set == last.set;
+    let of_it = medium.iter().rev().take_while(is_of_it).count();
+    Ok((medium.len() - of_it) as u64)
 }
 
 fn outcome(now: Time, exit: ExitStatus, why: &str) -> Outcome {

@@ -24,6 +24,8 @@ pub struct Summary {
     pub runs: u64,
     /// Attempts that they took.
     pub attempts: u64,
+    /// Attempts that services have begun by themselves.
+    pub alone: u64,
     /// Starts of the coordinator.
     pub epochs: u64,
 }
@@ -72,6 +74,7 @@ pub fn run(seed: u64) -> Result<Summary> {
         events: world.events,
         runs: rows.runs.len() as u64,
         attempts: rows.attempts.len() as u64,
+        alone: rows.attempts.keys().filter(|id| id.number == 0).count() as u64,
         epochs: rows.counters.epoch.0,
     })
 }
@@ -163,6 +166,14 @@ fn job(world: &mut World, number: u64, nodes: &[Name]) -> Job {
     } else {
         Place::Node(node)
     };
+    let drive = match world.chance.per_mille(400) {
+        true => {
+            let drives = world.library.drives.len() as u64;
+            let number = world.chance.below(drives);
+            DriveChoice::Serial(name(&format!("D{number}")))
+        }
+        false => DriveChoice::Pool(name("drives")),
+    };
     Job {
         name: name(&format!("job{number}")),
         work: Work {
@@ -170,7 +181,7 @@ fn job(world: &mut World, number: u64, nodes: &[Name]) -> Job {
             ..Work::default()
         },
         place,
-        drive: DriveChoice::Pool(name("drives")),
+        drive,
         volumes: name("volumes"),
         restart: Restart::Checkpoint,
         retries: 99,
@@ -187,8 +198,11 @@ fn trouble(world: &mut World) -> Result<()> {
     let after = 100 + world.chance.below(8_000);
     match world.chance.below(10) {
         0 => {
+            // It may be away for long: nothing else can run it.
+            world.is_away = world.chance.per_mille(400);
+            let away = if world.is_away { 40_000 } else { 0 };
             world.crash_center();
-            world.later(after, Event::CenterStarts);
+            world.later(after + away, Event::CenterStarts);
         }
         1 => {
             world.crash_node(&node);
@@ -241,7 +255,7 @@ fn trouble(world: &mut World) -> Result<()> {
         }
     }
     // A coordinator that died by itself is started by its cluster.
-    if world.center.core.is_none() {
+    if world.center.core.is_none() && !world.is_away {
         world.later(3_000, Event::CenterStarts);
     }
     Ok(())

@@ -18,6 +18,8 @@ pub const BUFFER: usize = 4;
 pub struct Record {
     /// Whose.
     pub run: RunId,
+    /// Which of its sets: the number of the attempt that has begun it.
+    pub set: u32,
     /// Which record of its set, from 0.
     pub number: u64,
 }

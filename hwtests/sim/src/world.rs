@@ -72,6 +72,8 @@ pub(crate) struct World {
     pub acknowledged: BTreeMap<AttemptId, u64>,
     /// Nothing goes wrong by itself any more.
     pub is_calm: bool,
+    /// The coordinator is not started before its time.
+    pub is_away: bool,
     pub events: u64,
 }
 
@@ -91,6 +93,7 @@ impl World {
             connections: 0,
             acknowledged: BTreeMap::new(),
             is_calm: false,
+            is_away: false,
             events: 0,
         }
     }
@@ -157,6 +160,7 @@ impl World {
             Event::Break(link, node) => self.break_link(link, &node)?,
             Event::NodeTick(name) => {
                 self.later(500, Event::NodeTick(name.clone()));
+                self.tell_hosts(&name)?;
                 self.node(&name, service::Input::Tick)?;
                 let lonely = self
                     .nodes
@@ -171,7 +175,10 @@ impl World {
                 self.center(Input::Tick)?;
             }
             Event::MoverStep(node, attempt) => self.mover(&node, &attempt)?,
-            Event::CenterStarts => self.start_center()?,
+            Event::CenterStarts => {
+                self.is_away = false;
+                self.start_center()?;
+            }
             Event::NodeStarts(node) => self.start_node(&node)?,
             Event::Fenced(node) => self.fenced(&node)?,
             Event::Heal(node) => self.heal(&node)?,

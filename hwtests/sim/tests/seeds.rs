@@ -4,7 +4,7 @@
 
 use std::{env, panic};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use longhaul_sim::run;
 
 /// Seeds in CI.
@@ -20,7 +20,7 @@ fn whatever_goes_wrong_every_job_is_done_once() -> Result<()> {
         Some(seed) => seed..seed + 1,
         None => 0..number("LONGHAUL_RUNS").unwrap_or(RUNS),
     };
-    let (mut events, mut runs, mut attempts, mut epochs) = (0, 0, 0, 0);
+    let (mut events, mut runs, mut attempts, mut alone, mut epochs) = (0, 0, 0, 0, 0);
     let count = seeds.end - seeds.start;
     for seed in seeds {
         let result = panic::catch_unwind(|| run(seed));
@@ -31,11 +31,16 @@ fn whatever_goes_wrong_every_job_is_done_once() -> Result<()> {
         events += summary.events;
         runs += summary.runs;
         attempts += summary.attempts;
+        alone += summary.alone;
         epochs += summary.epochs;
     }
     eprintln!(
-        "{count} clusters, {events} events, {runs} runs of jobs in {attempts} attempts, {epochs} \
-         starts of a coordinator"
+        "{count} clusters, {events} events, {runs} runs of jobs in {attempts} attempts, {alone} \
+         of them without an order, {epochs} starts of a coordinator"
+    );
+    ensure!(
+        count < RUNS || alone * 100 > count,
+        "too few attempts begin without an order to try anything: {alone}"
     );
     Ok(())
 }

@@ -306,18 +306,20 @@ fn has_begun(
         Tail::Ready { .. } => return Ok(false),
     };
     let attempt = &task.start.attempt;
-    let is_ours = (1..=attempt.number).any(|number| {
+    let is_ours = (0..=attempt.number).any(|number| {
         let run = attempt.run.clone();
         found.head.set == set_of(task.cluster, &AttemptId { run, number })
     });
     if is_ours {
         return Ok(true);
     }
-    Err(JobError::Refused(format!(
+    let what = format!(
         "{}: {found} is unfinished, and not of this run; nothing was written; end it with \
          `lh-mover close`, or go on with it",
         session.drive().label()
-    )))
+    );
+    // Of no use to this run, as a full one.
+    Err(JobError::Full(what))
 }
 
 fn verified(

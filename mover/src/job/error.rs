@@ -43,7 +43,7 @@ pub enum JobError {
     /// Goes on only with another volume, or a person's help.
     #[error("{0}")]
     NeedsVolume(String),
-    /// The volume is full, and no other one was given.
+    /// The volume is full, or not to be written to, and no other one was given.
     #[error("{0}")]
     Full(String),
     /// The writing of a set broke off, where it can be taken up again.

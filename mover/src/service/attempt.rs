@@ -80,6 +80,12 @@ impl Attempt {
             attempt: id.clone(),
             token: self.start.token,
             drive: self.start.drive.clone(),
+            volumes: self
+                .start
+                .volumes
+                .iter()
+                .map(|volume| volume.uuid)
+                .collect(),
             journal_bytes: self.journal_bytes(),
             point: self.point.clone(),
             outcome,

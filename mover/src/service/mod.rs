@@ -9,12 +9,14 @@
 //! | file | noun |
 //! | --- | --- |
 //! | `attempt` | one attempt: its order, its process, its journal |
+//! | `due` | what is begun without an order |
 
 mod attempt;
+mod due;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use longhaul_protocol::order::{Order, Start, Stop, What};
+use longhaul_protocol::order::{Occurrence, Order, Start, Stop, What};
 use longhaul_protocol::report::{DriveSeen, Outcome, Part, Point};
 use longhaul_protocol::run::{Epoch, Token};
 use longhaul_protocol::{AttemptId, Hello, Name, Report, Time, VERSION};
@@ -26,6 +28,8 @@ pub use attempt::{Attempt, Stage};
 /// Attempts that one service has at a time, ended ones that were not heard of
 /// included.
 pub const ATTEMPTS_MAX: usize = 256;
+/// Occurrences that are kept.
+const OCCURRENCES_MAX: usize = 1000;
 
 /// Who the service is.
 #[derive(Debug, Clone)]
@@ -45,6 +49,10 @@ pub struct Seen {
     pub epoch: Epoch,
     /// The newest assignment of each drive.
     pub tokens: BTreeMap<Name, Token>,
+    /// What it begins by itself when it is due and no coordinator is there, by the
+    /// time that it is due.
+    #[serde(default)]
+    pub occurrences: Vec<Occurrence>,
 }
 
 /// What comes.
@@ -65,6 +73,9 @@ pub enum Input {
     Ended(AttemptId, Outcome),
     /// A file of an attempt that was to be said cannot be read.
     Lost(AttemptId, File),
+    /// The cluster resources that the node's own cluster service runs here. It
+    /// has quorum, or there are none.
+    Hosts(BTreeSet<Name>),
     /// Nothing, but time passes.
     Tick,
 }
@@ -108,6 +119,8 @@ pub struct Service {
     attempts: BTreeMap<AttemptId, Attempt>,
     /// Once it was looked.
     devices: Option<(Vec<DriveSeen>, Vec<Name>)>,
+    /// Cluster resources that run here.
+    hosts: BTreeSet<Name>,
     /// How often something is said, once there was a welcome on this connection.
     alive_ms: Option<u64>,
     said: Time,
@@ -128,6 +141,7 @@ impl Service {
             seen,
             attempts: kept,
             devices: None,
+            hosts: BTreeSet::new(),
             alive_ms: None,
             said: now,
             outputs: Vec::new(),
@@ -152,7 +166,8 @@ impl Service {
             Input::Reached(id, point) => self.reached(&id, point),
             Input::Ended(id, outcome) => self.ended(id, outcome),
             Input::Lost(id, file) => self.lost(&id, file),
-            Input::Tick => {}
+            Input::Hosts(applications) => self.hosts = applications,
+            Input::Tick => self.begin_due(now),
         }
         if let Some(alive_ms) = self.alive_ms
             && now.since(self.said) >= alive_ms
@@ -237,8 +252,13 @@ impl Service {
                 set_bytes,
             } => self.kept(&attempt, journal_bytes, set_bytes),
             What::Heard { attempt } => self.heard(&attempt),
-            // Occurrences are the next step.
-            What::Occurrences { .. } => {}
+            What::Occurrences { mut occurrences } => {
+                occurrences.truncate(OCCURRENCES_MAX);
+                if self.seen.occurrences != occurrences {
+                    self.seen.occurrences = occurrences;
+                    self.outputs.push(Output::SaveSeen(self.seen.clone()));
+                }
+            }
         }
     }
 }

@@ -60,6 +60,19 @@ CREATE TABLE schedules (
     body        TEXT NOT NULL
 ) STRICT;
 
+-- What services begin by themselves when it is due and no coordinator is there.
+CREATE TABLE occurrences (
+    job         TEXT NOT NULL,
+    due         INTEGER NOT NULL,
+    due_utc     TEXT AS (strftime('%Y-%m-%d %H:%M:%S', due / 1000, 'unixepoch')),
+    node        TEXT AS (body ->> '$.node'),
+    drive       TEXT AS (body ->> '$.occurrence.drive'),
+    token       INTEGER AS (body ->> '$.occurrence.token'),
+    volume      TEXT AS (body ->> '$.occurrence.volumes[0].name'),
+    body        TEXT NOT NULL,
+    PRIMARY KEY (job, due)
+) STRICT;
+
 -- A run outlives its job.
 CREATE TABLE runs (
     job      TEXT NOT NULL,

@@ -16,7 +16,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use longhaul_protocol::job::Job;
+use longhaul_protocol::job::{Job, Work};
+use longhaul_protocol::order::Occurrence;
 use longhaul_protocol::report::{Outcome, Point};
 use longhaul_protocol::{AttemptId, ExitStatus, Name, RunId};
 use proptest::prelude::*;
@@ -25,7 +26,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
-use crate::core::state::{Attempt, Drive, Key, Node, Run, RunState, Scheduled, Told, Volume};
+use crate::core::state::{Attempt, Drive, Given, Key, Node, Run, RunState, Scheduled, Told, Volume};
 use crate::schedule::{CatchUp, Schedule};
 
 const NOW: Time = Time(1_764_111_600_000);

@@ -34,7 +34,7 @@ fn any_run() -> impl Strategy<Value = Change> {
 
 fn any_small() -> impl Strategy<Value = Change> {
     let key = proptest::sample::select(vec!["a", "b", "c-1.example"]).prop_map(name);
-    (0u8..7, key, any::<bool>(), ".{0,9}", any_number()).prop_map(
+    (0u8..8, key, any::<bool>(), ".{0,9}", any_number()).prop_map(
         |(kind, key, is, text, number)| match kind {
             0 => Change::Counters(Counters {
                 epoch: Epoch(number),
@@ -62,11 +62,14 @@ fn any_small() -> impl Strategy<Value = Change> {
                     name: key.clone(),
                     pool: key,
                     closed: is.then_some(text),
+                    token: Token(number as u32),
                     writer: (!is).then(|| attempt_id(1, 1)),
                     unfinished: is.then(|| run_id(2)),
                 };
                 Change::Volume(Uuid::from_u128(u128::from(number)), volume)
             }
+            6 if is => Change::Occurrence(run_id(number as i64 % 4), Box::new(given(key))),
+            6 => Change::Removed(Key::Occurrence(run_id(number as i64 % 4))),
             4 if is => Change::Job(key.clone(), Box::new(job(&key))),
             4 => Change::Removed(Key::Job(key)),
             5 => Change::Removed(match number % 4 {
@@ -90,6 +93,21 @@ fn any_small() -> impl Strategy<Value = Change> {
             }
         },
     )
+}
+
+fn given(node: Name) -> Given {
+    let occurrence = Occurrence {
+        run: run_id(1),
+        work: Work::default(),
+        token: Token(7),
+        drive: name("LH01"),
+        library: None,
+        preempts: vec![Token(3)],
+        volumes: Vec::new(),
+        valid_until: Time(9),
+        application: None,
+    };
+    Given { node, occurrence }
 }
 
 fn any_commits() -> impl Strategy<Value = Vec<Vec<Change>>> {
@@ -217,6 +235,7 @@ fn the_tables_can_be_read_by_people() {
         name: name("LH0001"),
         pool: name("daily"),
         closed: None,
+        token: Token(0),
         writer: None,
         unfinished: None,
     };

@@ -35,8 +35,9 @@ impl World {
         };
         let delay = self.comes(link, true);
         self.later(delay, Event::ToCenter(link, node.clone(), report.clone()));
-        // Who introduces himself has a connection of his own.
-        if !matches!(report, Report::Hello(_)) {
+        // Who introduces himself, and says what he has, does it on each connection
+        // for itself: nothing comes from an older one.
+        if !matches!(report, Report::Hello(_) | Report::Attempts { .. }) {
             self.perhaps_again(node, Again::Report(report));
         }
         if !self.is_calm && self.chance.per_mille(3) {

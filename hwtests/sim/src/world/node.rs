@@ -250,6 +250,15 @@ impl World {
         Ok(())
     }
 
+    /// What the node's own cluster service says: without quorum it runs nothing.
+    pub(super) fn tell_hosts(&mut self, name: &Name) -> Result<()> {
+        let is_cut = self.nodes.get(name).is_none_or(|node| node.is_cut);
+        let here = self.applications.iter().filter(|(_, node)| *node == name);
+        let here = here.filter(|_| !is_cut).map(|(name, _)| name.clone());
+        let hosts = service::Input::Hosts(here.collect());
+        self.node(name, hosts)
+    }
+
     pub(super) fn fenced(&mut self, name: &Name) -> Result<()> {
         let others: Vec<Name> = self.nodes.keys().filter(|n| *n != name).cloned().collect();
         let moved: Vec<Name> = self

@@ -1,0 +1,58 @@
+//! What is due while no coordinator is there.
+
+use longhaul_protocol::order::{Occurrence, Start};
+use longhaul_protocol::{AttemptId, Time};
+
+use super::Service;
+
+/// So long after it was due it is waited for a coordinator, in milliseconds: it
+/// may be moving.
+const GRACE_MS: u64 = 30_000;
+
+impl Service {
+    /// Begins what is due and what nobody has ordered: there is no connection, and
+    /// has been none for a while.
+    pub(super) fn begin_due(&mut self, now: Time) {
+        if self.alive_ms.is_some() {
+            return;
+        }
+        let due = |of: &&Occurrence| {
+            now.since(of.run.due) >= GRACE_MS && now <= of.valid_until && self.may_begin(of)
+        };
+        let Some(occurrence) = self.seen.occurrences.iter().find(due).cloned() else {
+            return;
+        };
+        let attempt = AttemptId {
+            run: occurrence.run,
+            number: 0,
+        };
+        log::warn!("attempt {attempt} begins without an order: no coordinator is there");
+        self.begin(Start {
+            attempt,
+            token: occurrence.token,
+            work: occurrence.work,
+            drive: occurrence.drive,
+            library: occurrence.library,
+            preempts: occurrence.preempts,
+            elsewhere: Vec::new(),
+            volumes: occurrence.volumes,
+            resume: None,
+        });
+    }
+
+    /// Whether nothing speaks against it on this node: its application is here, it
+    /// was not begun, and nothing is under way on the drive or for the job.
+    fn may_begin(&self, of: &Occurrence) -> bool {
+        let is_here = of
+            .application
+            .as_ref()
+            .is_none_or(|name| self.hosts.contains(name));
+        let newest = self.seen.tokens.get(&of.drive);
+        let is_newest = newest.is_none_or(|newest| of.token > *newest);
+        let is_free = self.attempts.iter().all(|(id, attempt)| {
+            let is_other = attempt.start.drive != of.drive && id.run.job != of.run.job;
+            id.run != of.run && (attempt.has_ended() || is_other)
+        });
+        is_here && is_newest && is_free
+    }
+}
