@@ -20,6 +20,7 @@
 //! | `asks` | what operators ask, and what they are answered |
 //! | `rows` | rows for operators, in pages |
 //! | `why` | why a run is not begun, in words |
+//! | `waits` | runs of which people are told that they wait |
 
 mod asks;
 mod attempts;
@@ -32,6 +33,7 @@ mod rows;
 pub mod state;
 #[cfg(test)]
 mod tests;
+mod waits;
 mod why;
 
 use std::collections::BTreeMap;
@@ -46,6 +48,7 @@ pub use asks::{Asker, WAITERS_MAX};
 use links::Link;
 pub(crate) use rows::ROWS_BYTES_MAX;
 use state::{Change, State};
+use waits::Waits;
 
 /// What the coordinator is told once.
 #[derive(Debug, Clone)]
@@ -150,6 +153,8 @@ pub enum Notice {
     Damaged(RunId),
     /// A run goes on when an operator says so, and why.
     Held(RunId, String),
+    /// A run has waited for somebody for a while, and for what.
+    Waits(RunId, String),
     /// A drive cannot be used, and why.
     DriveDown(Name, String),
     /// Nobody was there at so many times of a schedule.
@@ -166,6 +171,8 @@ pub struct Coordinator {
     away: BTreeMap<Name, Time>,
     /// Operators that wait for a run, up to [`WAITERS_MAX`].
     waiters: Vec<Waiter>,
+    /// Runs that wait for somebody.
+    waits: BTreeMap<RunId, Waits>,
     /// When the first thing came.
     since: Option<Time>,
     /// Where the cluster runs its applications.
@@ -183,6 +190,7 @@ impl Coordinator {
             links: BTreeMap::new(),
             away: BTreeMap::new(),
             waiters: Vec::new(),
+            waits: BTreeMap::new(),
             since: None,
             applications: BTreeMap::new(),
             outputs: Vec::new(),
@@ -206,6 +214,7 @@ impl Coordinator {
                 self.hang_up(now);
                 self.due(now);
                 self.give_occurrences(now);
+                self.tell_of_waiting(now);
             }
             Input::Dead(node) => self.dead(now, &node),
             Input::Application(name, Some(node)) => drop(self.applications.insert(name, node)),

@@ -73,17 +73,30 @@ impl Coordinator {
     /// All that is due ahead, with the assignments still to be made.
     fn wanted(&self, now: Time) -> BTreeMap<RunId, Given> {
         let mut of_node: BTreeMap<Name, usize> = BTreeMap::new();
-        let schedules = self.state.schedules.values();
-        let wanted = schedules.filter_map(|row| self.want(now, row));
-        let fits = |(_, given): &(RunId, Given)| {
+        let mut wanted = BTreeMap::new();
+        let mut in_drives = BTreeMap::new();
+        for row in self.state.schedules.values() {
+            let Some((id, given)) = self.want(now, row, &in_drives) else {
+                continue;
+            };
             let count = of_node.entry(given.node.clone()).or_default();
             *count += 1;
-            *count <= OF_NODE_MAX
-        };
-        wanted.filter(fits).collect()
+            if *count <= OF_NODE_MAX {
+                let volumes = given.occurrence.volumes.iter();
+                let drive = &given.occurrence.drive;
+                in_drives.extend(volumes.map(|volume| (volume.uuid, drive.clone())));
+                wanted.insert(id, given);
+            }
+        }
+        wanted
     }
 
-    fn want(&self, now: Time, row: &Scheduled) -> Option<(RunId, Given)> {
+    fn want(
+        &self,
+        now: Time,
+        row: &Scheduled,
+        in_drives: &BTreeMap<Uuid, Name>,
+    ) -> Option<(RunId, Given)> {
         let due = row.next.filter(|_| !row.schedule.is_disabled)?;
         if due <= now || due.since(now) > AHEAD_MS {
             return None;
@@ -110,7 +123,8 @@ impl Coordinator {
             job: job.name.clone(),
             due,
         };
-        let volume = self.volume_for(&job.volumes, &run)?;
+        let is_elsewhere = |uuid: &Uuid| in_drives.get(uuid).is_some_and(|other| other != serial);
+        let volume = self.volume_for(&job.volumes, &run, is_elsewhere)?;
         let occurrence = Occurrence {
             run: run.clone(),
             work: job.work.clone(),
@@ -126,9 +140,14 @@ impl Coordinator {
         Some((run, Given { node, occurrence }))
     }
 
-    /// A volume of a pool that ends in no unfinished set: the one that was given
-    /// before, if it can be.
-    fn volume_for(&self, pool: &Name, run: &RunId) -> Option<VolumeRef> {
+    /// A volume of a pool that ends in no unfinished set: if it can be, one that
+    /// nobody needs in another drive, and the one that was given before.
+    fn volume_for(
+        &self,
+        pool: &Name,
+        run: &RunId,
+        is_elsewhere: impl Fn(&Uuid) -> bool,
+    ) -> Option<VolumeRef> {
         let before = self.state.occurrences.get(run);
         let before = before.and_then(|given| given.occurrence.volumes.first());
         let open = self.state.volumes.iter().filter(|(_, volume)| {
@@ -136,8 +155,10 @@ impl Coordinator {
         });
         let is_before = |uuid: &Uuid| before.is_some_and(|before| before.uuid == *uuid);
         // Nobody knows how a set ends that is being written.
-        let found =
-            open.min_by_key(|(uuid, volume)| (volume.writer.is_some(), !is_before(uuid)))?;
+        let found = open.min_by_key(|(uuid, volume)| {
+            let is_used = volume.writer.is_some();
+            (is_used, is_elsewhere(uuid), !is_before(uuid))
+        })?;
         Some(VolumeRef {
             name: found.1.name.clone(),
             uuid: *found.0,
@@ -252,7 +273,10 @@ impl Coordinator {
     /// What was behind something that has ended now.
     pub(super) fn adopt_behind(&mut self, now: Time, node: &Name) {
         let link = self.links.get_mut(node).filter(|link| link.is_known);
-        for seen in link.map(|link| std::mem::take(&mut link.behind)).unwrap_or_default() {
+        for seen in link
+            .map(|link| std::mem::take(&mut link.behind))
+            .unwrap_or_default()
+        {
             self.attempt_seen(now, node, &seen);
         }
     }

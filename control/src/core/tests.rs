@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::state::{RunState, State, Volume};
-use super::{Asker, Coordinator, Input, Output, Settings};
+use super::{Asker, Coordinator, Input, Notice, Output, Settings};
 
 fn name(text: &str) -> Name {
     text.parse().expect("a name")
@@ -192,7 +192,11 @@ fn a_restore_has_its_drive_and_volumes_to_itself_and_leaves_them_as_they_were() 
         .count();
     assert_eq!(writers, 1, "the backup has LH2 now: {said:?}");
     assert_eq!(*bed.run("restore", 5), RunState::Waiting);
-    assert_eq!(bed.volume(1), &before[&uuid(1)]);
+    let untouched = Volume {
+        token: start.token,
+        ..before[&uuid(1)].clone()
+    };
+    assert_eq!(bed.volume(1), &untouched);
     assert_eq!(
         (&bed.volume(2).unfinished, &bed.volume(2).closed),
         (&None, &None)
@@ -312,4 +316,33 @@ fn a_volume_that_was_labelled_over_is_no_more_and_nobody_writes_to_it_meanwhile(
         _ => None,
     });
     assert_eq!(written, Some(uuid(3)));
+}
+
+#[test]
+fn people_are_told_once_of_a_run_that_waits_for_a_volume_or_for_a_dead_node() {
+    let mut bed = Bed::new();
+    bed.done(json!({"command": "close-volume", "volume": "LH2", "why": "full"}));
+    backup(&mut bed, "n1", "D1");
+    let of = |bed: &mut Bed, later_ms: i64| {
+        bed.now += later_ms;
+        let outputs = bed.handle(Input::Tick);
+        let told = outputs.into_iter().filter_map(|output| match output {
+            Output::Notify(Notice::Waits(_, why)) => Some(why),
+            _ => None,
+        });
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(of(&mut bed, 0), [""; 0]);
+    assert_eq!(of(&mut bed, 59_000), [""; 0]);
+    let told = of(&mut bed, 1_000);
+    assert!(told[0].contains("no volume of pool daily"), "{told:?}");
+    assert_eq!(of(&mut bed, 100_000), [""; 0]);
+
+    bed.done(json!({"command": "open-volume", "volume": "LH2"}));
+    assert_eq!(*bed.run("db", 0), RunState::Active);
+    bed.handle(Input::Gone(name("n1")));
+    assert_eq!(of(&mut bed, 0), [""; 0]);
+    let told = of(&mut bed, 60_000);
+    assert!(told[0].contains("failover confirm-fenced n1"), "{told:?}");
+    assert_eq!(of(&mut bed, 100_000), [""; 0]);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use longhaul_protocol::Time;
-use rusqlite::{Connection, Result, Row};
+use rusqlite::{Connection, OptionalExtension, Result, Row};
 use serde::Serialize;
 
 use super::rows::{body, json};
@@ -88,6 +88,13 @@ pub(super) fn remove_old(
     let surplus = count.saturating_sub(EVENTS_MAX);
     let step = STEP.saturating_mul(added as u64);
     let before = now.0.saturating_sub_unsigned(EVENTS_MS);
+    let oldest: Option<i64> = connection
+        .prepare_cached("SELECT time FROM events ORDER BY number LIMIT 1")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    if surplus == 0 && oldest.is_none_or(|oldest| oldest >= before) {
+        return Ok(count);
+    }
     let gone = connection
         .prepare_cached(
             "DELETE FROM events WHERE number IN

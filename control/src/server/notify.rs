@@ -201,6 +201,7 @@ fn json(notice: &Notice) -> Value {
         Notice::Failed(of, why) => json!({ "notice": "failed", "run": run(of), "why": cut(why) }),
         Notice::Damaged(of) => json!({ "notice": "damaged", "run": run(of) }),
         Notice::Held(of, why) => json!({ "notice": "held", "run": run(of), "why": cut(why) }),
+        Notice::Waits(of, why) => json!({ "notice": "waits", "run": run(of), "why": cut(why) }),
         Notice::DriveDown(drive, why) => {
             json!({ "notice": "drive-down", "drive": drive, "why": cut(why) })
         }
@@ -217,7 +218,10 @@ fn json(notice: &Notice) -> Value {
 /// What a notice is of, as events name it.
 fn of(notice: &Notice) -> String {
     match notice {
-        Notice::Failed(run, _) | Notice::Damaged(run) | Notice::Held(run, _) => run.to_string(),
+        Notice::Failed(run, _)
+        | Notice::Damaged(run)
+        | Notice::Held(run, _)
+        | Notice::Waits(run, _) => run.to_string(),
         Notice::DriveDown(drive, _) => drive.to_string(),
         Notice::Missed(schedule, _) => schedule.to_string(),
     }
@@ -229,6 +233,7 @@ fn words(notice: &Notice) -> String {
         Notice::Failed(run, why) => format!("run {run} has failed: {}", cut(why)),
         Notice::Damaged(run) => format!("run {run} is done, but for some files"),
         Notice::Held(run, why) => format!("run {run} needs an operator: {}", cut(why)),
+        Notice::Waits(run, why) => format!("run {run} waits: {}", cut(why)),
         Notice::DriveDown(drive, why) => format!("drive {drive} cannot be used: {}", cut(why)),
         Notice::Missed(schedule, times) => {
             format!("schedule {schedule}: nobody was there {times} times")

@@ -5,6 +5,7 @@
 //! After each, the run is done, once; what was said to be safe was gone on with;
 //! and the set comes back from the tape as the source is.
 
+mod alone;
 mod connected;
 mod deaths;
 mod elsewhere;

@@ -1,7 +1,7 @@
 //! One attempt: its order, its process, its journal.
 
 use longhaul_protocol::order::{Start, Stop};
-use longhaul_protocol::report::{AttemptSeen, Outcome, Part, Point};
+use longhaul_protocol::report::{AttemptSeen, Outcome, PART_BYTES_MAX, Part, Point};
 use longhaul_protocol::{AttemptId, ExitStatus, Report, Time};
 use serde::{Deserialize, Serialize};
 
@@ -278,6 +278,10 @@ impl Service {
         };
         attempt.kept = Some(Kept { journal, set });
         attempt.said.piece = false;
+        if journal < attempt.journal_bytes() {
+            // What was said of it behind a piece that is missing was not heard.
+            attempt.said.point = None;
+        }
         self.say_more(id);
     }
 
@@ -315,11 +319,17 @@ impl Service {
             return;
         }
         let token = attempt.start.token;
-        if let Some((file, from)) = attempt.next_piece() {
+        let piece = attempt.next_piece();
+        if let Some((file, from)) = piece {
             attempt.said.piece = true;
             let piece = Output::SayPiece(id.clone(), token, file, from);
             self.outputs.push(piece);
-            return;
+            let rest = attempt.journal_bytes().saturating_sub(from);
+            if file != File::Journal || rest > PART_BYTES_MAX as u64 {
+                return;
+            }
+            // The point comes right behind the last piece of the journal that says
+            // so, and the coordinator makes both durable at once.
         }
         let bytes = attempt.point.as_ref().map(|point| point.bytes);
         let is_new = bytes > attempt.said.point;
@@ -327,7 +337,7 @@ impl Service {
         let is_wanted = is_new && !attempt.is_given_up;
         let point = attempt.point.clone().filter(|_| is_wanted);
         let outcome = match &attempt.stage {
-            Stage::Ended(outcome) if !attempt.said.end => Some(outcome.clone()),
+            Stage::Ended(outcome) if !attempt.said.end && piece.is_none() => Some(outcome.clone()),
             _ => None,
         };
         attempt.said.end |= outcome.is_some();

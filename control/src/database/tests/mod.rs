@@ -26,7 +26,9 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
-use crate::core::state::{Attempt, Drive, Given, Key, Node, Run, RunState, Scheduled, Told, Volume};
+use crate::core::state::{
+    Attempt, Drive, Given, Key, Node, Run, RunState, Scheduled, Told, Volume,
+};
 use crate::schedule::{CatchUp, Schedule};
 
 const NOW: Time = Time(1_764_111_600_000);
