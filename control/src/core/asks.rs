@@ -114,7 +114,11 @@ impl Coordinator {
         let newest = self.state.newest(id);
         let (stands, text, exit) = match &run.state {
             RunState::Waiting => (Stands::Waiting, self.why_words(now, id, run), None),
-            RunState::Active => (Stands::Active, String::new(), None),
+            RunState::Active => {
+                let node = newest.as_ref().map(|(_, newest)| &newest.node);
+                let unheard = node.and_then(|node| self.unheard(node));
+                (Stands::Active, unheard.unwrap_or_default(), None)
+            }
             RunState::Held(why) => (Stands::Held, why.clone(), Some(ExitStatus::Operator)),
             RunState::Done(exit) => {
                 let ended = newest.as_ref().and_then(|(_, row)| row.ended.as_ref());

@@ -73,9 +73,13 @@ impl Bed {
     }
 
     /// What is said to services because of this, to whom.
-    fn handle(&mut self, input: Input) -> Vec<(String, What)> {
+    fn outputs(&mut self, input: Input) -> Vec<Output> {
         self.now += 1;
-        let outputs = self.core.handle(Time(self.now), input);
+        self.core.handle(Time(self.now), input)
+    }
+
+    fn handle(&mut self, input: Input) -> Vec<(String, What)> {
+        let outputs = self.outputs(input);
         let said = outputs.into_iter().filter_map(|output| match output {
             Output::Send(to, Order { what, .. }) => Some((to.to_string(), what)),
             _ => None,
@@ -325,7 +329,7 @@ fn people_are_told_once_of_a_run_that_waits_for_a_volume_or_for_a_dead_node() {
     backup(&mut bed, "n1", "D1");
     let of = |bed: &mut Bed, later_ms: i64| {
         bed.now += later_ms;
-        let outputs = bed.handle(Input::Tick);
+        let outputs = bed.outputs(Input::Tick);
         let told = outputs.into_iter().filter_map(|output| match output {
             Output::Notify(Notice::Waits(_, why)) => Some(why),
             _ => None,

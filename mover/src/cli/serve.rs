@@ -6,15 +6,14 @@ use clap::Args;
 use nix::sys::signal::{SigSet, Signal};
 
 use crate::job::ExitStatus;
-use crate::serve::config::Config;
 use crate::serve::{self, Happened, ServeError};
 
 /// Serve as the backup service of this node
 ///
 /// Carries out what the coordinator orders, each attempt in a process of its own.
 /// SIGTERM and SIGINT end it in an orderly way: what is under way reaches a
-/// checkpoint, from which it goes on later, or elsewhere. SIGHUP has it look for
-/// drives and changers.
+/// checkpoint, from which it goes on later, or elsewhere. SIGHUP has it read its
+/// configuration again and look for drives and changers.
 #[derive(Args)]
 pub struct Serve {
     /// Its configuration
@@ -34,7 +33,7 @@ impl Serve {
     fn serve(&self) -> Result<ExitStatus, ServeError> {
         // Before there is a second thread: all inherit it.
         let signals = block().map_err(|error| ServeError::Thread(error.into()))?;
-        let (running, to) = serve::set_up(Config::read(&self.config)?)?;
+        let (running, to) = serve::set_up(&self.config)?;
         std::thread::spawn(move || {
             while let Ok(signal) = signals.wait() {
                 let happened = match signal {

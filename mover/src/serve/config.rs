@@ -132,6 +132,22 @@ impl Config {
         Ok(config)
     }
 
+    /// Takes over what was read again. The names of the settings that have changed
+    /// and cannot change in a service that runs: they stay as they were.
+    pub fn reload(&mut self, read: Config) -> Vec<&'static str> {
+        let before = std::mem::replace(self, read);
+        let kept = [
+            ("coordinator", self.coordinator == before.coordinator),
+            ("tls", self.tls == before.tls),
+            ("state", self.state == before.state),
+        ];
+        self.coordinator = before.coordinator;
+        self.tls = before.tls;
+        self.state = before.state;
+        let changed = kept.into_iter().filter(|(_, is_kept)| !is_kept);
+        changed.map(|(name, _)| name).collect()
+    }
+
     /// How often it looks for devices.
     pub fn look(&self) -> Duration {
         Duration::from_secs_f64(self.look_s)
@@ -148,6 +164,16 @@ mod tests {
         assert_eq!(config.coordinator, "127.0.0.1:7417");
         assert_eq!((config.buffer_mib, config.checkpoint_s), (64, 10.0));
         assert!(config.discover);
+    }
+
+    #[test]
+    fn what_cannot_change_in_a_service_that_runs_stays_and_is_named() {
+        let mut config = Config::parse("").expect("defaults");
+        let read = "coordinator = \"db:7417\"\nbuffer_mib = 128";
+        let read = Config::parse(read).expect("sense");
+        assert_eq!(config.reload(read), ["coordinator"]);
+        assert_eq!(config.coordinator, "127.0.0.1:7417");
+        assert_eq!(config.buffer_mib, 128);
     }
 
     #[test]

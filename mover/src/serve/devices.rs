@@ -55,6 +55,11 @@ impl Looking {
         }
     }
 
+    /// By what it looks.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// Looks. What cannot be had is said in the log.
     pub fn look(&mut self) -> Devices {
         let mut found = Devices::default();

@@ -33,7 +33,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use longhaul_link::{Identity, IdentityError, Role, manager};
-use longhaul_protocol::order::{Order, Start, Stop, What};
+use longhaul_protocol::order::{Order, Start, Stop};
 use longhaul_protocol::report::{Outcome, Point};
 use longhaul_protocol::{AttemptId, Report, Time};
 use thiserror::Error;
@@ -127,12 +127,14 @@ pub enum Happened {
     Looked(Box<Devices>),
     /// The service is to end.
     End,
-    /// It is to look for devices now.
+    /// It is to read its file again, and to look for devices.
     Reload,
 }
 
 /// A service that is set up.
 pub struct Running {
+    /// The configuration's file.
+    file: PathBuf,
     config: Config,
     cluster: Uuid,
     service: Service,
@@ -141,24 +143,27 @@ pub struct Running {
     processes: Processes,
     happened: Receiver<Happened>,
     /// To the thread that looks for devices.
-    look: Sender<()>,
+    look: Sender<Config>,
     /// The connection, and its number.
     connection: Option<(u64, Reports)>,
     devices: Devices,
     looked: Instant,
     is_looking: bool,
+    /// It was told to.
+    is_look_due: bool,
     /// Attempts that begin once nobody looks for devices.
     waiting: VecDeque<Box<Start>>,
     /// Since when the service is about to end.
     ending: Option<Instant>,
 }
 
-/// Sets the service up: whoever sends to what is returned with it tells it to
-/// end.
+/// Sets the service up by its configuration's file: whoever sends to what is
+/// returned with it tells it to end.
 ///
 /// # Errors
 /// [`ServeError`].
-pub fn set_up(config: Config) -> Result<(Running, Sender<Happened>), ServeError> {
+pub fn set_up(file: &Path) -> Result<(Running, Sender<Happened>), ServeError> {
+    let config = Config::read(file)?;
     let identity = Identity::load(&config.tls)?;
     let Role::Node(node) = identity.role().clone() else {
         return Err(ServeError::Role {
@@ -178,6 +183,7 @@ pub fn set_up(config: Config) -> Result<(Running, Sender<Happened>), ServeError>
     let link = Link::start(identity, config.coordinator.clone(), to.clone())?;
     let look = looking(&config, to.clone())?;
     let mut running = Running {
+        file: file.to_owned(),
         cluster,
         service,
         store,
@@ -189,6 +195,7 @@ pub fn set_up(config: Config) -> Result<(Running, Sender<Happened>), ServeError>
         devices: Devices::default(),
         looked: Instant::now(),
         is_looking: false,
+        is_look_due: false,
         waiting: VecDeque::new(),
         ending: None,
         config,
@@ -200,11 +207,14 @@ pub fn set_up(config: Config) -> Result<(Running, Sender<Happened>), ServeError>
 }
 
 /// The thread that looks for devices whenever it is told.
-fn looking(config: &Config, to: Sender<Happened>) -> Result<Sender<()>, ServeError> {
+fn looking(config: &Config, to: Sender<Happened>) -> Result<Sender<Config>, ServeError> {
     let (look, told) = bounded(1);
     let mut looking = Looking::new(config);
     let body = move || {
-        for () in told {
+        for config in told {
+            if config != *looking.config() {
+                looking = Looking::new(&config);
+            }
             let devices = Box::new(looking.look());
             if to.send(Happened::Looked(devices)).is_err() {
                 break;
@@ -256,12 +266,6 @@ impl Running {
                 self.handle(Input::Connected)
             }
             Happened::Order(number, _) if !is_ours(number) => Ok(()),
-            // Nothing is begun by who is about to end; it is ordered again.
-            Happened::Order(_, order)
-                if self.ending.is_some() && matches!(order.what, What::Start(_)) =>
-            {
-                Ok(())
-            }
             Happened::Order(_, order) => self.handle(Input::Order(*order)),
             Happened::Disconnected(number) if is_ours(number) => {
                 self.connection = None;
@@ -275,13 +279,10 @@ impl Running {
             }
             Happened::Looked(devices) => self.looked(*devices),
             Happened::Reload => {
-                self.looked = Instant::now() - self.config.look();
+                self.reload();
                 Ok(())
             }
-            Happened::End => {
-                self.end();
-                Ok(())
-            }
+            Happened::End => self.end(),
         }
     }
 
@@ -372,14 +373,30 @@ impl Running {
 
     /// Looks for devices, now and then, while nobody uses any.
     fn look_if_due(&mut self) {
-        let is_due = self.looked.elapsed() >= self.config.look();
+        let is_due = self.is_look_due || self.looked.elapsed() >= self.config.look();
         if is_due && !self.is_looking && self.ending.is_none() && self.processes.all().is_empty() {
             self.look();
         }
     }
 
     fn look(&mut self) {
-        self.is_looking = self.look.try_send(()).is_ok();
+        self.is_looking = self.look.try_send(self.config.clone()).is_ok();
+        self.is_look_due &= !self.is_looking;
+    }
+
+    /// Reads the file again, and looks for devices as soon as nobody uses any.
+    /// Attempts under way go on as they began.
+    fn reload(&mut self) {
+        match Config::read(&self.file) {
+            Ok(config) => {
+                for setting in self.config.reload(config) {
+                    log::warn!("{setting} changes when the service is started again");
+                }
+                log::info!("{} was read again", self.file.display());
+            }
+            Err(error) => log::error!("not reloaded: {error}"),
+        }
+        self.is_look_due = true;
     }
 
     fn looked(&mut self, devices: Devices) -> Result<(), ServeError> {
@@ -400,7 +417,8 @@ impl Running {
     }
 
     /// Begins to end: attempts go on elsewhere, or later, from where they are.
-    fn end(&mut self) {
+    fn end(&mut self) -> Result<(), ServeError> {
+        self.handle(Input::End)?;
         let running = self.processes.all();
         let status = format!("{} attempts reach a checkpoint", running.len());
         manager::stopping(Some(&status));
@@ -409,6 +427,7 @@ impl Running {
         for id in running {
             self.processes.signal(&id, Stop::Checkpoint);
         }
+        Ok(())
     }
 
     /// Whether all has ended, and been heard if somebody is there who hears; or it

@@ -151,7 +151,8 @@ impl Service {
 
     pub(super) fn begin(&mut self, start: Start) {
         let id = start.attempt.clone();
-        if self.attempts.contains_key(&id) {
+        // What is not begun is ordered again.
+        if self.ends || self.attempts.contains_key(&id) {
             return;
         }
         // Assignments of a drive are counted: this one is over.

@@ -76,6 +76,8 @@ pub enum Input {
     /// The cluster resources that the node's own cluster service runs here. It
     /// has quorum, or there are none.
     Hosts(BTreeSet<Name>),
+    /// The service is about to end: it begins nothing more.
+    End,
     /// Nothing, but time passes.
     Tick,
 }
@@ -124,6 +126,8 @@ pub struct Service {
     /// How often something is said, once there was a welcome on this connection.
     alive_ms: Option<u64>,
     said: Time,
+    /// Nothing more is begun.
+    ends: bool,
     outputs: Vec<Output>,
 }
 
@@ -144,6 +148,7 @@ impl Service {
             hosts: BTreeSet::new(),
             alive_ms: None,
             said: now,
+            ends: false,
             outputs: Vec::new(),
         };
         service.wake(now);
@@ -167,6 +172,7 @@ impl Service {
             Input::Ended(id, outcome) => self.ended(id, outcome),
             Input::Lost(id, file) => self.lost(&id, file),
             Input::Hosts(applications) => self.hosts = applications,
+            Input::End => self.ends = true,
             Input::Tick => self.begin_due(now),
         }
         if let Some(alive_ms) = self.alive_ms
