@@ -135,7 +135,8 @@ pub struct Fencing {
     pub client: String,
     /// The node where that program is.
     pub origin: String,
-    /// When it was done, or had failed, by the delegate's clock.
+    /// When it was done, or had failed, by the delegate's clock. Pacemaker 2.1 gives
+    /// whole seconds, so it was up to a second later.
     pub completed: Option<Time>,
     /// Why it failed, for people.
     pub why: Option<String>,
@@ -178,6 +179,18 @@ impl Snapshot {
     /// The node of that name.
     pub fn node(&self, name: &str) -> Option<&Node> {
         self.nodes.iter().find(|node| node.name == name)
+    }
+
+    /// When a node was last known to be down because it was fenced. Nothing if it
+    /// never was, as far as the cluster remembers, or is lost again since and not
+    /// fenced again. Whatever it did before is over.
+    pub fn fenced(&self, name: &str) -> Option<Time> {
+        if self.node(name).is_none_or(|node| node.unclean) {
+            return None;
+        }
+        let done = self.fencing.iter();
+        let done = done.filter(|fencing| fencing.target == name && fencing.is_confirmed());
+        done.filter_map(|fencing| fencing.completed).max()
     }
 
     /// The resource of that id, or all that are in the group, clone or bundle of
