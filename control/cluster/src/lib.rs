@@ -1,0 +1,97 @@
+//! What a node's cluster service says: who is there, where each application
+//! runs, who was fenced.
+//!
+//! Longhaul asks the cluster, and is run by it; it decides nothing of what the
+//! cluster decides. With Pacemaker a [`Snapshot`] is one call of `crm_mon`, so all
+//! in it was so at the same moment, and [`Event`]s are what Pacemaker tells its
+//! alert agents. An event says that something happened, when, and to whom; how
+//! things stand is in the snapshot. Without a cluster there is one node, which has
+//! quorum.
+//!
+//! What is read here was written by another program, of a version that we do not
+//! choose. So what is not known is ignored, what is missing is an error that names
+//! it, and every size has a bound. A snapshot that could not be read whole is none:
+//! a node left out of it would look like one that is gone.
+//!
+//! | file | noun |
+//! | --- | --- |
+//! | `snapshot` | how things stand |
+//! | `xml` | a snapshot as `crm_mon` writes it |
+//! | `crm_mon` | the program that is asked |
+//! | `event` | what an alert agent is told |
+//! | `error` | what can go wrong |
+#![forbid(unsafe_code)]
+
+mod crm_mon;
+mod error;
+mod event;
+mod snapshot;
+mod xml;
+
+pub use crm_mon::CrmMon;
+pub use error::{ClusterError, NotUnderstood};
+pub use event::{Event, Membership, NoEvent, What};
+pub use snapshot::{Cloned, Failure, FenceStatus, Fencing, Node, Resource, Role, Snapshot};
+pub use xml::{ENTRIES_MAX, XML_BYTES_MAX};
+
+use longhaul_protocol::Name;
+
+/// Longest text that is taken from a cluster, in bytes. Names are refused beyond
+/// it; what is for people is cut.
+pub const TEXT_BYTES_MAX: usize = 1024;
+
+/// Whom a node asks how things stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cluster {
+    /// Pacemaker, through its `crm_mon`.
+    Pacemaker(CrmMon),
+    /// Nobody: the node is all there is.
+    Standalone(Name),
+}
+
+impl Cluster {
+    /// How things stand now. With Pacemaker this can take as long as its
+    /// [limit](CrmMon::limit).
+    ///
+    /// # Errors
+    /// Those of [`CrmMon::snapshot`].
+    pub fn snapshot(&self) -> Result<Snapshot, ClusterError> {
+        match self {
+            Cluster::Pacemaker(crm_mon) => crm_mon.snapshot(),
+            Cluster::Standalone(node) => Ok(Snapshot::standalone(node)),
+        }
+    }
+}
+
+/// The beginning of a text that is for people, up to [`TEXT_BYTES_MAX`].
+fn cut(text: &str) -> String {
+    let text = text.trim();
+    let mut end = text.len().min(TEXT_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_on_its_own_has_quorum_and_runs_no_application() {
+        let node: Name = "db1".parse().expect("a name");
+        let snapshot = Cluster::Standalone(node).snapshot().expect("no error");
+        assert!(snapshot.has_quorum && !snapshot.stonith_enabled);
+        assert!(snapshot.node("db1").is_some_and(Node::is_up));
+        assert_eq!(snapshot.runs_on("pg"), None);
+        assert!(snapshot.fencing.is_empty() && snapshot.failures.is_empty());
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_two_letters() {
+        let long = "ä".repeat(TEXT_BYTES_MAX);
+        assert_eq!(cut(&long).len(), TEXT_BYTES_MAX);
+        let odd = format!("a{long}");
+        assert_eq!(cut(&odd).len(), TEXT_BYTES_MAX - 1);
+    }
+}
