@@ -161,8 +161,8 @@ pub struct Find {
     pub most: u32,
 }
 
-/// Tables. Rows come in the order of their keys; runs and attempts the newest
-/// first.
+/// Tables. Rows come in the order of their keys; runs, attempts and failovers the
+/// newest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Table {
@@ -183,6 +183,8 @@ pub enum Table {
     Run,
     /// Attempts: `JOB@DUE#NUMBER`.
     Attempt,
+    /// Nodes that have failed, the newest first: `NODE@TIME`.
+    Failover,
 }
 
 /// What an operator is answered.

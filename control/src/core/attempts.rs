@@ -152,7 +152,7 @@ impl Coordinator {
         self.kept(node, &id);
     }
 
-    pub(super) fn checkpoint(&mut self, node: &Name, id: AttemptId, token: Token, point: Point) {
+    pub(super) fn checkpoint(&mut self, now: Time, node: &Name, id: AttemptId, token: Token, point: Point) {
         let Some(attempt) = self.under_way(node, &id, token) else {
             self.stop_stray(node, id);
             return;
@@ -165,6 +165,7 @@ impl Coordinator {
             let mut attempt = attempt.clone();
             attempt.point = Some(point);
             self.change(Change::Attempt(id.clone(), Box::new(attempt)));
+            self.note_wrote(now, &id);
         }
         self.kept(node, &id);
     }
@@ -188,19 +189,9 @@ impl Coordinator {
         self.adopt_behind(now, node);
     }
 
-    /// A node does nothing any more, and so none of its attempts does.
-    pub(super) fn dead(&mut self, now: Time, node: &Name) {
-        for id in self.all_under_way(node) {
-            let why = format!("node {node} is dead");
-            let outcome = Outcome::without_set(ExitStatus::Unfinished, why, now);
-            self.finish(now, &id, outcome);
-        }
-        self.take_back(now, node);
-    }
-
     /// An attempt has ended: its drive and its volumes are free, and its run
     /// goes on, or is over.
-    fn finish(&mut self, now: Time, id: &AttemptId, outcome: Outcome) {
+    pub(super) fn finish(&mut self, now: Time, id: &AttemptId, outcome: Outcome) {
         let Some(mut attempt) = self.state.attempts.get(id).cloned() else {
             return;
         };
@@ -231,7 +222,8 @@ impl Coordinator {
                 }
                 _ => Ok(()),
             };
-            let mut run = gone_on(run, &outcome, now, self.settings.retry_ms);
+            let has_moved = self.has_moved(&run.job.place, &attempt);
+            let mut run = gone_on(run, &outcome, has_moved, now, self.settings.retry_ms);
             if let Err(error) = labelled {
                 run.state = RunState::Failed(format!("labelled, but not entered: {error}"));
             }
@@ -310,7 +302,13 @@ fn closed(mut volume: Volume, id: &AttemptId, outcome: Option<&Outcome>) -> Volu
 }
 
 /// The run behind an attempt that has ended.
-fn gone_on(mut run: Run, outcome: &Outcome, now: Time, retry_ms: u64) -> Run {
+fn gone_on(
+    mut run: Run,
+    outcome: &Outcome,
+    has_moved: bool,
+    now: Time,
+    retry_ms: u64,
+) -> Run {
     let words = || outcome.error.clone().unwrap_or_default();
     if outcome.needs_volume {
         run.state = RunState::Waiting;
@@ -320,6 +318,11 @@ fn gone_on(mut run: Run, outcome: &Outcome, now: Time, retry_ms: u64) -> Run {
         exit @ (ExitStatus::Done | ExitStatus::Incomplete) => RunState::Done(exit),
         ExitStatus::Usage | ExitStatus::Refused => RunState::Failed(words()),
         ExitStatus::Operator => RunState::Held(words()),
+        // It follows its application, which is no failure.
+        ExitStatus::Unfinished if has_moved && run.job.restart != Restart::None => {
+            run.not_before = now;
+            RunState::Waiting
+        }
         _ if run.job.restart == Restart::None || run.failures >= run.job.retries => {
             RunState::Failed(words())
         }

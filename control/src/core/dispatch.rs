@@ -17,6 +17,9 @@ pub enum Why {
     NotYet,
     /// Another run of the same job is not over.
     Before(RunId),
+    /// This part of the cluster has no quorum, or its cluster service does not
+    /// answer.
+    NoQuorum,
     /// Nobody knows where its application is.
     NoPlace(Name),
     /// The node's service is not there, or is drained.
@@ -74,6 +77,9 @@ impl Coordinator {
         }
         if let Some(before) = self.before(id) {
             return Err(Why::Before(before));
+        }
+        if !self.has_quorum() {
+            return Err(Why::NoQuorum);
         }
         let node = self.node(run)?;
         if let Some(other) = self.begun_elsewhere(now, id, &node) {
@@ -232,7 +238,7 @@ impl Coordinator {
         ) else {
             return;
         };
-        let mut counters = self.state.counters;
+        let mut counters = self.state.counters.clone();
         counters.token.0 += 1;
         run.attempts += 1;
         run.state = RunState::Active;
@@ -242,10 +248,11 @@ impl Coordinator {
         };
         drive.holder = Some(attempt_id.clone());
         drive.token = counters.token;
+        let token = counters.token;
         let attempt = Attempt {
             node: plan.node,
             drive: plan.drive.clone(),
-            token: counters.token,
+            token,
             preempts: drive.left.clone(),
             volumes: plan.volumes,
             resumes: plan.resumes,
@@ -259,11 +266,12 @@ impl Coordinator {
         for uuid in &attempt.volumes {
             if let Some(mut volume) = self.state.volumes.get(uuid).cloned() {
                 volume.writer = Some(attempt_id.clone());
-                volume.token = counters.token;
+                volume.token = token;
                 self.change(Change::Volume(*uuid, volume));
             }
         }
         self.change(Change::Drive(plan.drive, drive));
+        self.note_next(&attempt_id, &attempt);
         self.change(Change::Attempt(attempt_id.clone(), Box::new(attempt)));
         self.change(Change::Run(id.clone(), Box::new(run)));
         self.send_start(&attempt_id);

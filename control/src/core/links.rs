@@ -90,7 +90,7 @@ impl Coordinator {
                 attempt,
                 token,
                 point,
-            } => self.checkpoint(node, attempt, token, point),
+            } => self.checkpoint(now, node, attempt, token, point),
             Report::Ended {
                 attempt,
                 token,

@@ -12,6 +12,8 @@
 //! | --- | --- |
 //! | `state` | the rows, and how they change |
 //! | `links` | services that come, stay and go |
+//! | `cluster` | what the cluster says, and what follows from it |
+//! | `failover` | what is written down of a node that has failed |
 //! | `attempts` | what services say of attempts |
 //! | `due` | schedules whose time has come |
 //! | `dispatch` | which waiting run begins where |
@@ -24,9 +26,11 @@
 
 mod asks;
 mod attempts;
+mod cluster;
 mod commands;
 mod dispatch;
 mod due;
+pub mod failover;
 mod links;
 mod occurrences;
 mod rows;
@@ -36,8 +40,9 @@ mod tests;
 mod waits;
 mod why;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use longhaul_cluster::Snapshot;
 use longhaul_protocol::order::{Order, What};
 use longhaul_protocol::report::{Part, SetDone};
 use longhaul_protocol::{Answer, Ask, AttemptId, Hello, Name, Report, RunId, Time};
@@ -45,6 +50,8 @@ use uuid::Uuid;
 
 use asks::Waiter;
 pub use asks::{Asker, WAITERS_MAX};
+use cluster::Heard;
+use failover::FailoverId;
 use links::Link;
 pub(crate) use rows::ROWS_BYTES_MAX;
 use state::{Change, State};
@@ -61,6 +68,10 @@ pub struct Settings {
     /// How long a run waits after its attempt broke off, in milliseconds; after
     /// the second one twice as long, and so on.
     pub retry_ms: u64,
+    /// A cluster decides where applications run, who has quorum, and who is dead.
+    pub is_clustered: bool,
+    /// This coordinator's node, if it is one of the cluster's.
+    pub node: Option<Name>,
 }
 
 /// What comes.
@@ -80,6 +91,9 @@ pub enum Input {
     Dead(Name),
     /// The cluster runs an application on this node, or on none.
     Application(Name, Option<Name>),
+    /// How things stand, as the cluster service of this coordinator's node says;
+    /// nothing, if it could not be asked for a while.
+    Cluster(Option<Box<Snapshot>>),
     /// An operator wants something, on this connection. The next thing is not
     /// heard before this one is answered.
     Ask(Asker, Ask),
@@ -142,6 +156,8 @@ pub enum Output {
     Answer(Asker, Answer),
     /// Somebody is to be told.
     Notify(Notice),
+    /// The cluster service of this node is to be asked now.
+    LookAtCluster,
 }
 
 /// What people want to know at once.
@@ -155,6 +171,8 @@ pub enum Notice {
     Held(RunId, String),
     /// A run has waited for somebody for a while, and for what.
     Waits(RunId, String),
+    /// A node has failed, and what becomes of what was under way there.
+    Failover(FailoverId, String),
     /// A drive cannot be used, and why.
     DriveDown(Name, String),
     /// Nobody was there at so many times of a schedule.
@@ -177,6 +195,15 @@ pub struct Coordinator {
     since: Option<Time>,
     /// Where the cluster runs its applications.
     applications: BTreeMap<Name, Name>,
+    /// What the cluster service of this node says.
+    cluster: Option<Snapshot>,
+    /// Where the coordinator ran before, if that was another node which was not
+    /// there since.
+    host_before: Option<Name>,
+    /// What other nodes have said of nodes of which no failure is known.
+    heard: VecDeque<Heard>,
+    /// Attempts that were told to end since their applications have moved.
+    told_to_move: BTreeSet<AttemptId>,
     outputs: Vec<Output>,
 }
 
@@ -193,10 +220,17 @@ impl Coordinator {
             waits: BTreeMap::new(),
             since: None,
             applications: BTreeMap::new(),
+            cluster: None,
+            host_before: None,
+            heard: VecDeque::new(),
+            told_to_move: BTreeSet::new(),
             outputs: Vec::new(),
         };
-        let mut counters = coordinator.state.counters;
+        let mut counters = coordinator.state.counters.clone();
         counters.epoch.0 += 1;
+        let node = coordinator.settings.node.clone();
+        coordinator.host_before = counters.host.take().filter(|host| Some(host) != node.as_ref());
+        counters.host = node;
         coordinator.change(Change::Counters(counters));
         let outputs = std::mem::take(&mut coordinator.outputs);
         (coordinator, outputs)
@@ -217,8 +251,8 @@ impl Coordinator {
                 self.tell_of_waiting(now);
             }
             Input::Dead(node) => self.dead(now, &node),
-            Input::Application(name, Some(node)) => drop(self.applications.insert(name, node)),
-            Input::Application(name, None) => drop(self.applications.remove(&name)),
+            Input::Application(name, node) => self.application(name, node),
+            Input::Cluster(snapshot) => self.cluster_said(now, snapshot.map(|boxed| *boxed)),
             Input::Ask(asker, ask) => self.ask(now, asker, ask),
             Input::AskerGone(asker) => self.asker_gone(asker),
         }

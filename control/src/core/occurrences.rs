@@ -57,7 +57,7 @@ impl Coordinator {
             if old != Some(&given) || given.occurrence.token <= least {
                 changed.extend(old.map(|old| old.node.clone()));
                 changed.insert(given.node.clone());
-                let mut counters = self.state.counters;
+                let mut counters = self.state.counters.clone();
                 counters.token.0 += 1;
                 given.occurrence.token = counters.token;
                 self.change(Change::Counters(counters));

@@ -64,6 +64,7 @@ fn kind(table: Table) -> &'static str {
         Table::Schedule => "schedule",
         Table::Run => "run",
         Table::Attempt => "attempt",
+        Table::Failover => "failover",
     }
 }
 
@@ -121,6 +122,7 @@ impl<'a> View<'a> {
                 let runs = runs.filter(|run| job.as_ref().is_none_or(|job| run.job == *job));
                 first(runs, by_due, query, most)
             }
+            Table::Failover => first(state.failovers.keys(), |a, b| b.cmp(a), query, most),
             Table::Attempt => match parsed::<RunId>(query.of.as_ref())? {
                 Some(run) => {
                     let attempts = state.attempts_of(&run).map(|(id, _)| id);
@@ -141,6 +143,7 @@ impl<'a> View<'a> {
             Table::Schedule => value(state.schedules.get(&key.parse().ok()?)),
             Table::Run => value(state.runs.get(&key.parse().ok()?)),
             Table::Attempt => value(state.attempts.get(&key.parse().ok()?)),
+            Table::Failover => value(state.failovers.get(&key.parse().ok()?)),
             Table::Volume => {
                 let uuid = self.volumes.get(&key.parse::<Name>().ok()?)?;
                 let mut row = value(state.volumes.get(uuid))?;

@@ -13,6 +13,7 @@ use longhaul_protocol::{AttemptId, ExitStatus, Name, RunId, Time};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::failover::{Failover, FailoverId};
 use crate::schedule::Schedule;
 
 /// Assignments that a drive's row remembers.
@@ -39,6 +40,8 @@ pub struct State {
     pub runs: BTreeMap<RunId, Run>,
     /// Attempts.
     pub attempts: BTreeMap<AttemptId, Attempt>,
+    /// Nodes that have failed.
+    pub failovers: BTreeMap<FailoverId, Failover>,
     /// Runs that are not over: few of all there were.
     open: BTreeSet<RunId>,
     /// Attempts that have not ended, by node. A node without any is not in it.
@@ -46,12 +49,15 @@ pub struct State {
 }
 
 /// What is counted, and never given twice.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Starts of the coordinator.
     pub epoch: Epoch,
     /// Assignments of drives.
     pub token: Token,
+    /// The node where the coordinator was started last.
+    #[serde(default)]
+    pub host: Option<Name>,
 }
 
 /// A node on which a backup service may run.
@@ -66,6 +72,9 @@ pub struct Node {
     /// Drives that it said to reach.
     #[serde(default)]
     pub reaches: Vec<Name>,
+    /// When the cluster has fenced it last, as far as that was heard.
+    #[serde(default)]
+    pub fenced: Option<Time>,
 }
 
 /// A tape drive.
@@ -231,6 +240,8 @@ pub enum Change {
     Run(RunId, Box<Run>),
     /// An attempt.
     Attempt(AttemptId, Box<Attempt>),
+    /// A node that has failed.
+    Failover(FailoverId, Box<Failover>),
     /// People were told something, or not: no row, an event alone.
     Told(Told),
     /// There is no such row any more.
@@ -269,6 +280,8 @@ pub enum Key {
     Run(RunId),
     /// An attempt. Its journal goes with it.
     Attempt(AttemptId),
+    /// A node that has failed.
+    Failover(FailoverId),
 }
 
 impl Drive {
@@ -291,6 +304,7 @@ impl State {
             Change::Job(name, job) => drop(self.jobs.insert(name, *job)),
             Change::Schedule(name, row) => drop(self.schedules.insert(name, *row)),
             Change::Occurrence(id, given) => drop(self.occurrences.insert(id, *given)),
+            Change::Failover(id, row) => drop(self.failovers.insert(id, *row)),
             Change::Run(id, run) => {
                 match run.state.is_open() {
                     true => self.open.insert(id.clone()),
@@ -312,6 +326,7 @@ impl State {
             Key::Job(name) => drop(self.jobs.remove(name)),
             Key::Schedule(name) => drop(self.schedules.remove(name)),
             Key::Occurrence(id) => drop(self.occurrences.remove(id)),
+            Key::Failover(id) => drop(self.failovers.remove(id)),
             Key::Run(id) => {
                 self.open.remove(id);
                 self.runs.remove(id);

@@ -66,8 +66,8 @@ impl Coordinator {
         let is_there = self.links.contains_key(node);
         (!is_there).then(|| {
             format!(
-                "the service of node {node} is not connected, and that the node is dead is not \
-                 confirmed; see to it, and say `lh-control failover confirm-fenced {node}`"
+                "the service of node {node} is not connected, and nobody has confirmed that the \
+                 node is dead: neither the cluster, nor `lh-control failover confirm-fenced {node}`"
             )
         })
     }

@@ -17,6 +17,10 @@ impl Coordinator {
             None => "it is about to begin".into(),
             Some(Why::NotYet) => not_yet(now, run),
             Some(Why::Before(other)) => format!("run {other} of the same job is not over"),
+            Some(Why::NoQuorum) => {
+                "this part of the cluster has no quorum, or its cluster service does not answer"
+                    .into()
+            }
             Some(Why::NoPlace(application)) => {
                 format!("the cluster runs application {application} nowhere")
             }

@@ -162,6 +162,7 @@ fn of(change: &Change) -> (&'static str, String) {
         Change::Occurrence(id, _) => ("occurrence", id.to_string()),
         Change::Run(id, _) => ("run", id.to_string()),
         Change::Attempt(id, _) => ("attempt", id.to_string()),
+        Change::Failover(id, _) => ("failover", id.to_string()),
         Change::Told(told) => ("told", told.of.clone()),
         Change::Removed(key) => match key {
             Key::Node(name) => ("node", name.to_string()),
@@ -172,6 +173,7 @@ fn of(change: &Change) -> (&'static str, String) {
             Key::Occurrence(id) => ("occurrence", id.to_string()),
             Key::Run(id) => ("run", id.to_string()),
             Key::Attempt(id) => ("attempt", id.to_string()),
+            Key::Failover(id) => ("failover", id.to_string()),
         },
     }
 }

@@ -229,10 +229,11 @@ fn go_on(
     }
     transaction.execute("DELETE FROM copied", [])?;
     let seconds = u64::try_from(now.0 / 1000).unwrap_or(0);
-    let Counters { epoch, token } = state.counters;
+    let Counters { epoch, token, host } = state.counters.clone();
     let counters = Counters {
         epoch: Epoch(epoch.0.max(seconds)),
         token: Token(token.0.max(u32::try_from(seconds).unwrap_or(0))),
+        host,
     };
     let change = Change::Counters(counters);
     state.apply(change.clone());

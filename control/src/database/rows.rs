@@ -8,6 +8,7 @@ use rusqlite::{Connection, Error, Params, Result, Row};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::core::failover::FailoverId;
 use crate::core::state::{Change, Key, State};
 
 /// A table whose key is a text: its name, and the key's.
@@ -50,6 +51,11 @@ pub(super) fn put(connection: &Connection, change: &Change) -> Result<()> {
              ON CONFLICT (job, due, number) DO UPDATE SET body = excluded.body",
             &[&id.run.job.as_str(), &id.run.due.0, &id.number, &json(row)?],
         ),
+        Change::Failover(id, row) => run(
+            "INSERT INTO failovers (lost, node, body) VALUES (?1, ?2, ?3)
+             ON CONFLICT (lost, node) DO UPDATE SET body = excluded.body",
+            &[&id.lost.0, &id.node.as_str(), &json(row)?],
+        ),
         // Events have it.
         Change::Told(_) => Ok(()),
         Change::Removed(key) => remove(connection, key),
@@ -67,6 +73,11 @@ fn remove(connection: &Connection, key: &Key) -> Result<()> {
             connection,
             "DELETE FROM occurrences WHERE job = ?1 AND due = ?2",
             (id.job.as_str(), id.due.0),
+        ),
+        Key::Failover(id) => execute(
+            connection,
+            "DELETE FROM failovers WHERE lost = ?1 AND node = ?2",
+            (id.lost.0, id.node.as_str()),
         ),
         Key::Run(id) => execute(
             connection,
@@ -112,6 +123,11 @@ pub(super) fn all(connection: &Connection) -> Result<State> {
     })?;
     each("SELECT job, due, body FROM occurrences", &|row| {
         Ok(Change::Occurrence(run_id(row)?, body(row, 2)?))
+    })?;
+    each("SELECT lost, node, body FROM failovers", &|row| {
+        let lost = Time(row.get(0)?);
+        let node = key(row, 1)?;
+        Ok(Change::Failover(FailoverId { lost, node }, body(row, 2)?))
     })?;
     each("SELECT job, due, body FROM runs", &|row| {
         Ok(Change::Run(run_id(row)?, body(row, 2)?))

@@ -202,6 +202,9 @@ fn json(notice: &Notice) -> Value {
         Notice::Damaged(of) => json!({ "notice": "damaged", "run": run(of) }),
         Notice::Held(of, why) => json!({ "notice": "held", "run": run(of), "why": cut(why) }),
         Notice::Waits(of, why) => json!({ "notice": "waits", "run": run(of), "why": cut(why) }),
+        Notice::Failover(of, why) => {
+            json!({ "notice": "failover", "node": of.node, "lost": of.lost, "why": cut(why) })
+        }
         Notice::DriveDown(drive, why) => {
             json!({ "notice": "drive-down", "drive": drive, "why": cut(why) })
         }
@@ -222,6 +225,7 @@ fn of(notice: &Notice) -> String {
         | Notice::Damaged(run)
         | Notice::Held(run, _)
         | Notice::Waits(run, _) => run.to_string(),
+        Notice::Failover(failover, _) => failover.to_string(),
         Notice::DriveDown(drive, _) => drive.to_string(),
         Notice::Missed(schedule, _) => schedule.to_string(),
     }
@@ -234,6 +238,7 @@ fn words(notice: &Notice) -> String {
         Notice::Damaged(run) => format!("run {run} is done, but for some files"),
         Notice::Held(run, why) => format!("run {run} needs an operator: {}", cut(why)),
         Notice::Waits(run, why) => format!("run {run} waits: {}", cut(why)),
+        Notice::Failover(of, why) => format!("node {} has failed: {}", of.node, cut(why)),
         Notice::DriveDown(drive, why) => format!("drive {drive} cannot be used: {}", cut(why)),
         Notice::Missed(schedule, times) => {
             format!("schedule {schedule}: nobody was there {times} times")

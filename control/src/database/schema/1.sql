@@ -7,6 +7,7 @@ CREATE TABLE counters (
     one   INTEGER PRIMARY KEY CHECK (one = 1),
     epoch INTEGER AS (CAST(body ->> '$.epoch' AS INTEGER)),
     token INTEGER AS (body ->> '$.token'),
+    host  TEXT AS (body ->> '$.host'),
     body  TEXT NOT NULL
 ) STRICT;
 
@@ -15,6 +16,7 @@ CREATE TABLE nodes (
     is_drained INTEGER AS (body ->> '$.is_drained'),
     boot       TEXT AS (body ->> '$.boot'),
     reaches    TEXT AS (body ->> '$.reaches'),
+    fenced     INTEGER AS (body ->> '$.fenced'),
     body       TEXT NOT NULL
 ) STRICT;
 
@@ -71,6 +73,18 @@ CREATE TABLE occurrences (
     volume      TEXT AS (body ->> '$.occurrence.volumes[0].name'),
     body        TEXT NOT NULL,
     PRIMARY KEY (job, due)
+) STRICT;
+
+-- Nodes that have failed, and what was done about it.
+CREATE TABLE failovers (
+    lost            INTEGER NOT NULL,
+    node            TEXT NOT NULL,
+    lost_utc        TEXT AS (strftime('%Y-%m-%d %H:%M:%S', lost / 1000, 'unixepoch')),
+    was_coordinator INTEGER AS (body ->> '$.was_coordinator'),
+    dead_utc        TEXT AS (strftime('%Y-%m-%d %H:%M:%S', (body ->> '$.dead') / 1000, 'unixepoch')),
+    hit             TEXT AS (body ->> '$.hit'),
+    body            TEXT NOT NULL,
+    PRIMARY KEY (lost, node)
 ) STRICT;
 
 -- A run outlives its job.

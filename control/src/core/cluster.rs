@@ -1,0 +1,420 @@
+//! What the cluster says, and what follows from it.
+//!
+//! How things stand is what the cluster service of the coordinator's own node says
+//! ([`Snapshot`]). What other nodes' cluster services tell comes by their backup
+//! services ([`Event`]): it is written down, and has the coordinator ask its own
+//! again at once. So what is repeated, late or contradicting decides nothing.
+
+use std::collections::BTreeSet;
+
+use longhaul_cluster::{Event, Membership, Snapshot, What};
+use longhaul_protocol::ask::words;
+use longhaul_protocol::job::{Place, Restart};
+use longhaul_protocol::order::{self, Stop};
+use longhaul_protocol::report::Outcome;
+use longhaul_protocol::{AttemptId, ExitStatus, Name, RunId, Time};
+
+use super::failover::{Failover, FailoverId, Hit, Next};
+use super::state::{Attempt, Change, Key, Node, Run, RunState};
+use super::{Coordinator, Notice, Output};
+
+/// So much clocks of a cluster's nodes may differ, in milliseconds: no node is
+/// fenced, started again and given work within that time.
+const CLOCKS_MS: u64 = 5_000;
+/// What a node was heard to say of another before that one's failure was known, is
+/// part of its record for so long, in milliseconds.
+const HEARD_MS: u64 = 300_000;
+/// Things heard that are kept for that.
+const HEARD_MAX: usize = 100;
+/// Failovers that are kept, the newest.
+const FAILOVERS_MAX: usize = 1_000;
+/// An operator, as the one who says something.
+const OPERATOR: &str = "an operator";
+
+/// What a node's cluster service was heard to tell of another node.
+#[derive(Debug)]
+pub(super) struct Heard {
+    at: Time,
+    node: Name,
+    by: String,
+    words: String,
+}
+
+impl Coordinator {
+    /// Whether the cluster lets anything be begun: there is none, or this node's
+    /// part of it has quorum.
+    pub(super) fn has_quorum(&self) -> bool {
+        let quorum = self.cluster.as_ref().map(|cluster| cluster.has_quorum);
+        !self.settings.is_clustered || quorum == Some(true)
+    }
+
+    /// How things stand, as this node's cluster service says; nothing, if it could
+    /// not be asked for a while.
+    pub(super) fn cluster_said(&mut self, now: Time, snapshot: Option<Snapshot>) {
+        self.cluster = snapshot;
+        // Without quorum nobody here knows what the others do.
+        let Some(snapshot) = self.cluster.take_if(|snapshot| snapshot.has_quorum) else {
+            return;
+        };
+        self.applications_moved(&snapshot);
+        for name in self.state.nodes.keys().cloned().collect::<Vec<_>>() {
+            self.node_stands(now, &name, &snapshot);
+        }
+        self.cluster = Some(snapshot);
+    }
+
+    /// Where applications run now. What is under way where one does not run any
+    /// more ends at a checkpoint, and follows it.
+    fn applications_moved(&mut self, snapshot: &Snapshot) {
+        let places = self.state.jobs.values().map(|job| &job.place);
+        let open = self.state.open_runs(None).map(|(_, run)| &run.job.place);
+        let names = places.chain(open).filter_map(|place| match place {
+            Place::Application(name) => Some(name.clone()),
+            Place::Node(_) => None,
+        });
+        let names: BTreeSet<Name> = names.collect();
+        for name in names {
+            let node = snapshot.runs_on(name.as_str());
+            self.application(name, node.and_then(|node| node.parse().ok()));
+        }
+    }
+
+    /// The cluster runs an application on this node, or on none.
+    pub(super) fn application(&mut self, name: Name, node: Option<Name>) {
+        match &node {
+            Some(node) => drop(self.applications.insert(name.clone(), node.clone())),
+            None => drop(self.applications.remove(&name)),
+        }
+        let place = Place::Application(name);
+        let open = self.state.open_runs(None);
+        let of_it = open.filter(|(_, run)| run.job.place == place && run.state == RunState::Active);
+        let elsewhere = of_it.filter_map(|(id, _)| {
+            let (id, attempt) = self.state.newest(id)?;
+            let is_there = Some(&attempt.node) == node.as_ref();
+            (!is_there && attempt.ended.is_none()).then(|| (id, attempt.node.clone()))
+        });
+        for (attempt, node) in elsewhere.collect::<Vec<_>>() {
+            if self.links.contains_key(&node) && self.told_to_move.insert(attempt.clone()) {
+                let how = Stop::Checkpoint;
+                self.send(&node, order::What::Stop { attempt, how });
+            }
+        }
+        let state = &self.state;
+        let is_under_way = |id: &AttemptId| {
+            let attempt = state.attempts.get(id);
+            attempt.is_some_and(|attempt| attempt.ended.is_none())
+        };
+        self.told_to_move.retain(is_under_way);
+    }
+
+    /// Whether the application that a run follows has left the node of its attempt,
+    /// and that node is there: no failure of the attempt, if it breaks off.
+    pub(super) fn has_moved(&self, place: &Place, attempt: &Attempt) -> bool {
+        let is_elsewhere = match place {
+            Place::Application(name) => self.applications.get(name) != Some(&attempt.node),
+            Place::Node(_) => false,
+        };
+        is_elsewhere && self.links.contains_key(&attempt.node)
+    }
+
+    fn node_stands(&mut self, now: Time, name: &Name, snapshot: &Snapshot) {
+        let Some(node) = snapshot.node(name.as_str()) else {
+            return;
+        };
+        let fenced = snapshot.fenced(name.as_str());
+        let known = self.state.nodes.get(name).and_then(|row| row.fenced);
+        let is_new = fenced > known;
+        let was_coordinator = self.host_before.as_ref() == Some(name);
+        let is_hit = self.state.under_way(name).next().is_some() || was_coordinator;
+        if node.is_up() {
+            self.is_back(now, name);
+        } else if node.unclean || (!node.online && (is_new || is_hit)) {
+            let words = match (node.unclean, node.online) {
+                (true, true) => "it has failed, and is to be fenced",
+                (true, false) => "it is lost, and not known to be down",
+                (false, _) => "it is not there",
+            };
+            self.is_lost(now, name, was_coordinator, "the coordinator's", words.into());
+        }
+        let cluster = "the coordinator's";
+        if let Some(at) = fenced.filter(|_| is_new) {
+            self.note_fenced(name, at);
+            self.confirmed(now, name, at, cluster, "it was fenced", !node.is_up());
+        } else if !snapshot.stonith_enabled && !node.online && !node.unclean {
+            self.followed(now, name);
+        }
+    }
+
+    fn note_fenced(&mut self, name: &Name, at: Time) {
+        if let Some(row) = self.state.nodes.get(name).cloned() {
+            let fenced = Some(at);
+            self.change(Change::Node(name.clone(), Node { fenced, ..row }));
+        }
+    }
+
+    /// The failure of a node that is not over.
+    fn open_failover(&self, name: &Name) -> Option<FailoverId> {
+        let of_node = self.state.failovers.iter().rev();
+        let mut of_node = of_node.filter(|(id, _)| id.node == *name);
+        let (id, row) = of_node.next()?;
+        row.back.is_none().then(|| id.clone())
+    }
+
+    /// A node is lost: that is written down, with what others have said of it.
+    fn is_lost(&mut self, now: Time, name: &Name, was: bool, by: &str, words: String) -> FailoverId {
+        let open = self.open_failover(name);
+        let is_open = open.is_some();
+        let id = open.unwrap_or_else(|| FailoverId {
+            lost: now,
+            node: name.clone(),
+        });
+        let mut row = self.state.failovers.get(&id).cloned().unwrap_or_default();
+        let mut has_changed = !is_open;
+        if !is_open {
+            row.was_coordinator = was;
+            let heard = std::mem::take(&mut self.heard);
+            for heard in heard.iter().filter(|heard| heard.node == *name) {
+                if now.since(heard.at) <= HEARD_MS {
+                    row.say(heard.at, &heard.by, heard.words.clone());
+                }
+            }
+            self.heard = heard;
+        }
+        has_changed |= row.say(now, by, words);
+        if has_changed {
+            self.change(Change::Failover(id.clone(), Box::new(row)));
+        }
+        self.forget_failovers();
+        id
+    }
+
+    fn forget_failovers(&mut self) {
+        while self.state.failovers.len() > FAILOVERS_MAX {
+            let Some((id, _)) = self.state.failovers.first_key_value() else {
+                return;
+            };
+            self.change(Change::Removed(Key::Failover(id.clone())));
+        }
+    }
+
+    fn is_back(&mut self, now: Time, name: &Name) {
+        if let Some(id) = self.open_failover(name)
+            && let Some(mut row) = self.state.failovers.get(&id).cloned()
+        {
+            row.back = Some(now);
+            self.change(Change::Failover(id, Box::new(row)));
+        }
+        if self.host_before.as_ref() == Some(name) {
+            self.host_before = None;
+        }
+    }
+
+    /// A node did nothing any more at this moment. What was ordered before is over,
+    /// and its drives may be taken.
+    fn confirmed(&mut self, now: Time, name: &Name, at: Time, by: &str, words: &str, is_down: bool) {
+        let before = |attempt: &Attempt| attempt.ordered <= at.after(CLOCKS_MS);
+        let attempts = self.state.under_way(name);
+        let over = attempts.filter(|id| self.state.attempts.get(id).is_some_and(before));
+        let over: Vec<AttemptId> = over.cloned().collect();
+        if over.is_empty() && !is_down {
+            return;
+        }
+        let was = self.host_before.as_ref() == Some(name);
+        let id = self.is_lost(now, name, was, by, words.into());
+        self.amend(&id, |row| {
+            row.dead = Some(at);
+            row.confirmed.get_or_insert(now);
+        });
+        if is_down && self.links.contains_key(name) {
+            // What is still said on its connection it has said before.
+            self.gone(name);
+            self.outputs.push(Output::Close(name.clone()));
+        }
+        for attempt in &over {
+            self.hit(now, &id, attempt, &format!("node {name} is dead: {words}"));
+        }
+        if is_down {
+            self.take_back(now, name);
+        }
+        if !over.is_empty() {
+            self.tell_of(&id);
+        }
+    }
+
+    /// An operator says that a node does nothing any more.
+    pub(super) fn dead(&mut self, now: Time, name: &Name) {
+        self.confirmed(now, name, now, OPERATOR, "it does nothing any more", true);
+    }
+
+    /// Without fencing, the drive's word that somebody was cut off has to do; but
+    /// only once the cluster runs the application elsewhere.
+    fn followed(&mut self, now: Time, name: &Name) {
+        let attempts = self.state.under_way(name);
+        let followed = attempts.filter_map(|id| {
+            let run = self.state.runs.get(&id.run)?;
+            let Place::Application(application) = &run.job.place else {
+                return None;
+            };
+            let node = self.applications.get(application)?;
+            let why = format!(
+                "node {name} is not there, and the cluster runs {application} on {node}"
+            );
+            (node != name).then(|| (id.clone(), why))
+        });
+        let followed: Vec<(AttemptId, String)> = followed.collect();
+        let Some(id) = self.open_failover(name).filter(|_| !followed.is_empty()) else {
+            return;
+        };
+        for (attempt, why) in &followed {
+            self.hit(now, &id, attempt, why);
+        }
+        self.tell_of(&id);
+    }
+
+    /// Ends an attempt of a node that has failed, and writes down what becomes of
+    /// its run.
+    fn hit(&mut self, now: Time, id: &FailoverId, attempt_id: &AttemptId, why: &str) {
+        let Some(attempt) = self.state.attempts.get(attempt_id).cloned() else {
+            return;
+        };
+        let outcome = Outcome::without_set(ExitStatus::Unfinished, why, now);
+        self.finish(now, attempt_id, outcome);
+        // It counts as a failure, for it may have been the attempt that has killed
+        // the node; but it is not waited for.
+        if let Some(run) = self.state.runs.get(&attempt_id.run).cloned()
+            && run.state == RunState::Waiting
+        {
+            let not_before = now;
+            let run = Run { not_before, ..run };
+            self.change(Change::Run(attempt_id.run.clone(), Box::new(run)));
+        }
+        let run = self.state.runs.get(&attempt_id.run);
+        let decision = match run.map(|run| &run.state) {
+            Some(RunState::Waiting) => self.goes_on(&attempt_id.run, why),
+            Some(RunState::Failed(why)) => format!("it is not tried again: {why}"),
+            Some(RunState::Held(why)) => format!("it waits for an operator: {why}"),
+            _ => "there is nothing to do".into(),
+        };
+        let names = attempt.volumes.iter();
+        let names = names.filter_map(|uuid| Some(self.state.volumes.get(uuid)?.name.clone()));
+        let hit = Hit {
+            attempt: attempt_id.clone(),
+            drive: attempt.drive,
+            volumes: names.collect(),
+            point: attempt.point,
+            decided: now,
+            decision: words(&decision),
+            next: None,
+        };
+        self.amend(id, |row| row.hit.push(hit));
+    }
+
+    fn goes_on(&self, run: &RunId, why: &str) -> String {
+        let afresh = self.state.runs.get(run).map(|run| run.job.restart) == Some(Restart::Fresh);
+        let point = self.state.resumable(run).and_then(|(_, of)| of.point.as_ref());
+        match point {
+            _ if afresh => format!("it begins afresh, as its job says; {why}"),
+            Some(point) => format!(
+                "it goes on from its checkpoint behind {} members, at block {}; {why}",
+                point.members, point.block
+            ),
+            None => format!("it begins anew, for no checkpoint of it is known; {why}"),
+        }
+    }
+
+    fn amend(&mut self, id: &FailoverId, amend: impl FnOnce(&mut Failover)) {
+        if let Some(mut row) = self.state.failovers.get(id).cloned() {
+            let before = row.clone();
+            amend(&mut row);
+            if row != before {
+                self.change(Change::Failover(id.clone(), Box::new(row)));
+            }
+        }
+    }
+
+    fn tell_of(&mut self, id: &FailoverId) {
+        let Some(row) = self.state.failovers.get(id) else {
+            return;
+        };
+        let runs = row.hit.iter();
+        let runs: Vec<String> = runs
+            .map(|hit| format!("{}: {}", hit.attempt, hit.decision))
+            .collect();
+        let notice = Notice::Failover(id.clone(), runs.join("; "));
+        self.outputs.push(Output::Notify(notice));
+    }
+
+    /// An attempt follows one that a failure has ended.
+    pub(super) fn note_next(&mut self, id: &AttemptId, attempt: &Attempt) {
+        let next = Next {
+            attempt: id.clone(),
+            node: attempt.node.clone(),
+            drive: attempt.drive.clone(),
+            ordered: attempt.ordered,
+            wrote: None,
+        };
+        self.amend_hits(
+            |hit| hit.next.is_none() && hit.attempt.run == id.run,
+            |hit| hit.next = Some(next.clone()),
+        );
+    }
+
+    /// And has written something.
+    pub(super) fn note_wrote(&mut self, now: Time, id: &AttemptId) {
+        let is_of_it = |next: &Next| next.attempt == *id && next.wrote.is_none();
+        self.amend_hits(
+            |hit| hit.next.as_ref().is_some_and(is_of_it),
+            |hit| {
+                if let Some(next) = &mut hit.next {
+                    next.wrote = Some(now);
+                }
+            },
+        );
+    }
+
+    fn amend_hits(&mut self, is_meant: impl Fn(&Hit) -> bool, amend: impl Fn(&mut Hit)) {
+        let failovers = self.state.failovers.iter();
+        let meant = failovers.filter(|(_, row)| row.hit.iter().any(&is_meant));
+        let meant: Vec<FailoverId> = meant.map(|(id, _)| id.clone()).collect();
+        for id in meant {
+            self.amend(&id, |row| {
+                row.hit.iter_mut().filter(|hit| is_meant(hit)).for_each(&amend);
+            });
+        }
+    }
+
+    /// What the cluster service of a node has told, which its backup service passes
+    /// on.
+    pub(super) fn happened(&mut self, now: Time, by: &Name, event: &Event) {
+        // This node's own is to be asked, whatever it is.
+        self.outputs.push(Output::LookAtCluster);
+        let Ok(node) = event.node.parse::<Name>() else {
+            return;
+        };
+        let said = match &event.what {
+            What::Node {
+                state: Membership::Lost,
+            } => "it is lost".to_owned(),
+            What::Fencing { code: 0, words, .. } => format!("it was fenced: {words}"),
+            What::Fencing { words, .. } => format!("it could not be fenced: {words}"),
+            _ => return,
+        };
+        if !self.state.nodes.contains_key(&node) {
+            return;
+        }
+        let (by, said) = (format!("node {by}'s"), words(&said));
+        if let Some(id) = self.open_failover(&node) {
+            self.amend(&id, |row| drop(row.say(now, &by, said)));
+            return;
+        }
+        if self.heard.len() >= HEARD_MAX {
+            self.heard.pop_front();
+        }
+        self.heard.push_back(Heard {
+            at: now,
+            node,
+            by,
+            words: said,
+        });
+    }
+}
