@@ -15,6 +15,8 @@ const WAITS_MS: u64 = 60_000;
 #[derive(Debug)]
 pub(super) struct Waits {
     since: Time,
+    /// For word of a node where its attempt is under way.
+    is_active: bool,
     is_told: bool,
 }
 
@@ -24,12 +26,14 @@ impl Coordinator {
     pub(super) fn tell_of_waiting(&mut self, now: Time) {
         let mut before = std::mem::take(&mut self.waits);
         let mut waits = BTreeMap::new();
-        for (id, why) in self.waiting(now) {
+        for (id, is_active, why) in self.waiting(now) {
             let new = Waits {
                 since: now,
+                is_active,
                 is_told: false,
             };
-            let mut one = before.remove(&id).unwrap_or(new);
+            let old = before.remove(&id);
+            let mut one = old.filter(|old| old.is_active == is_active).unwrap_or(new);
             if !one.is_told && now.since(one.since) >= WAITS_MS {
                 one.is_told = true;
                 let notice = Notice::Waits(id.clone(), why);
@@ -40,8 +44,8 @@ impl Coordinator {
         self.waits = waits;
     }
 
-    /// The runs that wait for somebody, and why.
-    fn waiting(&self, now: Time) -> Vec<(RunId, String)> {
+    /// The runs that wait for somebody, whether they are under way, and why.
+    fn waiting(&self, now: Time) -> Vec<(RunId, bool, String)> {
         let open = self.state.open_runs(None);
         let waits = open.filter_map(|(id, run)| {
             let why = match run.state {
@@ -55,7 +59,7 @@ impl Coordinator {
                 }
                 _ => return None,
             };
-            Some((id.clone(), why))
+            Some((id.clone(), run.state == RunState::Active, why))
         });
         waits.collect()
     }
