@@ -142,6 +142,23 @@ impl<'a> Console<'a> {
         Ok(ExitStatus::Done)
     }
 
+    /// Prints what a row tells, as a table, or the row itself.
+    pub fn tell<T: DeserializeOwned, const N: usize>(
+        &mut self,
+        row: &Row,
+        headings: [&str; N],
+        lines: impl FnOnce(&T) -> Vec<[String; N]>,
+    ) -> Result<ExitStatus, Failure> {
+        match T::deserialize(&row.row) {
+            Ok(read) if !self.json => {
+                let lines = lines(&read).into_iter().map(Vec::from).collect();
+                self.table(&headings, lines)?;
+                Ok(ExitStatus::Done)
+            }
+            _ => self.show(row),
+        }
+    }
+
     /// Prints a table; nothing if it is empty.
     pub fn table(&mut self, headings: &[&str], lines: Vec<Vec<String>>) -> Result<(), Failure> {
         if lines.is_empty() {

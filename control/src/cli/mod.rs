@@ -20,6 +20,7 @@
 mod console;
 mod drive;
 mod events;
+mod failover;
 mod find;
 mod job;
 mod job_options;
@@ -134,7 +135,7 @@ pub enum Operator {
     },
     /// What becomes of the work of nodes that are lost
     #[command(subcommand)]
-    Failover(node::Failover),
+    Failover(failover::Failover),
     /// What happened, the newest first
     Events(events::Events),
 }

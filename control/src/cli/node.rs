@@ -1,4 +1,4 @@
-//! `lh-control node`, `drain`, `undrain` and `failover`
+//! `lh-control node`, `drain` and `undrain`
 
 use clap::Subcommand;
 use longhaul_protocol::ask::{Rows, Table};
@@ -25,19 +25,6 @@ pub enum Node {
     /// Let a node connect no more; refused while an attempt is under way there,
     /// or a job names it
     Remove {
-        /// The node
-        node: Name,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Failover {
-    /// Say that a node does nothing any more: it is switched off, or has been
-    /// restarted. What it did is gone on with elsewhere
-    ///
-    /// If that is not true, two may write at a time. A node whose service is
-    /// connected is not taken for fenced.
-    ConfirmFenced {
         /// The node
         node: Name,
     },
@@ -81,13 +68,5 @@ impl Node {
                 console.order(Command::RemoveNode { node }, &words)
             }
         }
-    }
-}
-
-impl Failover {
-    pub(super) fn run(self, console: &mut Console) -> Result<ExitStatus, Failure> {
-        let Failover::ConfirmFenced { node } = self;
-        let words = format!("node {node} does nothing any more");
-        console.order(Command::ConfirmFenced { node }, &words)
     }
 }

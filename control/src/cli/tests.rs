@@ -113,6 +113,7 @@ impl World {
             cluster: Uuid::nil(),
             alive_ms: 1_000_000,
             retry_ms: 1_000,
+            ..Settings::default()
         };
         let (core, _) = Coordinator::start(settings, State::default());
         let center = Center {

@@ -249,6 +249,7 @@ mod tests {
             cluster: Uuid::nil(),
             alive_ms: 2_000,
             retry_ms: 1_000,
+            ..Settings::default()
         };
         let (mut coordinator, _) = Coordinator::start(settings, State::default());
         let job = json!({

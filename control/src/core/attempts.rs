@@ -152,7 +152,14 @@ impl Coordinator {
         self.kept(node, &id);
     }
 
-    pub(super) fn checkpoint(&mut self, now: Time, node: &Name, id: AttemptId, token: Token, point: Point) {
+    pub(super) fn checkpoint(
+        &mut self,
+        now: Time,
+        node: &Name,
+        id: AttemptId,
+        token: Token,
+        point: Point,
+    ) {
         let Some(attempt) = self.under_way(node, &id, token) else {
             self.stop_stray(node, id);
             return;
@@ -302,13 +309,7 @@ fn closed(mut volume: Volume, id: &AttemptId, outcome: Option<&Outcome>) -> Volu
 }
 
 /// The run behind an attempt that has ended.
-fn gone_on(
-    mut run: Run,
-    outcome: &Outcome,
-    has_moved: bool,
-    now: Time,
-    retry_ms: u64,
-) -> Run {
+fn gone_on(mut run: Run, outcome: &Outcome, has_moved: bool, now: Time, retry_ms: u64) -> Run {
     let words = || outcome.error.clone().unwrap_or_default();
     if outcome.needs_volume {
         run.state = RunState::Waiting;

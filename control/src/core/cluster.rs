@@ -5,7 +5,7 @@
 //! services ([`Event`]): it is written down, and has the coordinator ask its own
 //! again at once. So what is repeated, late or contradicting decides nothing.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use longhaul_cluster::{Event, Membership, Snapshot, What};
 use longhaul_protocol::ask::words;
@@ -51,67 +51,60 @@ impl Coordinator {
     /// How things stand, as this node's cluster service says; nothing, if it could
     /// not be asked for a while.
     pub(super) fn cluster_said(&mut self, now: Time, snapshot: Option<Snapshot>) {
-        self.cluster = snapshot;
+        self.cluster = snapshot.map(Arc::new);
         // Without quorum nobody here knows what the others do.
-        let Some(snapshot) = self.cluster.take_if(|snapshot| snapshot.has_quorum) else {
+        let Some(snapshot) = self.cluster.clone().filter(|of| of.has_quorum) else {
             return;
         };
-        self.applications_moved(&snapshot);
+        self.end_what_has_moved();
         for name in self.state.nodes.keys().cloned().collect::<Vec<_>>() {
             self.node_stands(now, &name, &snapshot);
         }
-        self.cluster = Some(snapshot);
     }
 
-    /// Where applications run now. What is under way where one does not run any
-    /// more ends at a checkpoint, and follows it.
-    fn applications_moved(&mut self, snapshot: &Snapshot) {
-        let places = self.state.jobs.values().map(|job| &job.place);
-        let open = self.state.open_runs(None).map(|(_, run)| &run.job.place);
-        let names = places.chain(open).filter_map(|place| match place {
-            Place::Application(name) => Some(name.clone()),
-            Place::Node(_) => None,
-        });
-        let names: BTreeSet<Name> = names.collect();
-        for name in names {
-            let node = snapshot.runs_on(name.as_str());
-            self.application(name, node.and_then(|node| node.parse().ok()));
+    /// The node where an application runs.
+    pub(super) fn runs_on(&self, application: &Name) -> Option<Name> {
+        match &self.cluster {
+            Some(cluster) => cluster.runs_on(application.as_str())?.parse().ok(),
+            None => self.applications.get(application).cloned(),
         }
     }
 
     /// The cluster runs an application on this node, or on none.
     pub(super) fn application(&mut self, name: Name, node: Option<Name>) {
-        match &node {
-            Some(node) => drop(self.applications.insert(name.clone(), node.clone())),
+        match node {
+            Some(node) => drop(self.applications.insert(name, node)),
             None => drop(self.applications.remove(&name)),
         }
-        let place = Place::Application(name);
-        let open = self.state.open_runs(None);
-        let of_it = open.filter(|(_, run)| run.job.place == place && run.state == RunState::Active);
-        let elsewhere = of_it.filter_map(|(id, _)| {
+        self.end_what_has_moved();
+    }
+
+    /// What is under way where its application does not run any more ends at a
+    /// checkpoint, and follows it.
+    fn end_what_has_moved(&mut self) {
+        let active = self.state.open_runs(None);
+        let active = active.filter(|(_, run)| run.state == RunState::Active);
+        let moved = active.filter_map(|(id, run)| {
             let (id, attempt) = self.state.newest(id)?;
-            let is_there = Some(&attempt.node) == node.as_ref();
-            (!is_there && attempt.ended.is_none()).then(|| (id, attempt.node.clone()))
+            let has_moved = attempt.ended.is_none() && self.has_moved(&run.job.place, attempt);
+            has_moved.then(|| (id, attempt.node.clone()))
         });
-        for (attempt, node) in elsewhere.collect::<Vec<_>>() {
-            if self.links.contains_key(&node) && self.told_to_move.insert(attempt.clone()) {
+        let moved: Vec<(AttemptId, Name)> = moved.collect();
+        self.told_to_move
+            .retain(|id| moved.iter().any(|(moved, _)| moved == id));
+        for (attempt, node) in moved {
+            if self.told_to_move.insert(attempt.clone()) {
                 let how = Stop::Checkpoint;
                 self.send(&node, order::What::Stop { attempt, how });
             }
         }
-        let state = &self.state;
-        let is_under_way = |id: &AttemptId| {
-            let attempt = state.attempts.get(id);
-            attempt.is_some_and(|attempt| attempt.ended.is_none())
-        };
-        self.told_to_move.retain(is_under_way);
     }
 
     /// Whether the application that a run follows has left the node of its attempt,
     /// and that node is there: no failure of the attempt, if it breaks off.
     pub(super) fn has_moved(&self, place: &Place, attempt: &Attempt) -> bool {
         let is_elsewhere = match place {
-            Place::Application(name) => self.applications.get(name) != Some(&attempt.node),
+            Place::Application(name) => self.runs_on(name).as_ref() != Some(&attempt.node),
             Place::Node(_) => false,
         };
         is_elsewhere && self.links.contains_key(&attempt.node)
@@ -134,7 +127,13 @@ impl Coordinator {
                 (true, false) => "it is lost, and not known to be down",
                 (false, _) => "it is not there",
             };
-            self.is_lost(now, name, was_coordinator, "the coordinator's", words.into());
+            self.is_lost(
+                now,
+                name,
+                was_coordinator,
+                "the coordinator's",
+                words.into(),
+            );
         }
         let cluster = "the coordinator's";
         if let Some(at) = fenced.filter(|_| is_new) {
@@ -161,7 +160,14 @@ impl Coordinator {
     }
 
     /// A node is lost: that is written down, with what others have said of it.
-    fn is_lost(&mut self, now: Time, name: &Name, was: bool, by: &str, words: String) -> FailoverId {
+    fn is_lost(
+        &mut self,
+        now: Time,
+        name: &Name,
+        was: bool,
+        by: &str,
+        words: String,
+    ) -> FailoverId {
         let open = self.open_failover(name);
         let is_open = open.is_some();
         let id = open.unwrap_or_else(|| FailoverId {
@@ -211,7 +217,15 @@ impl Coordinator {
 
     /// A node did nothing any more at this moment. What was ordered before is over,
     /// and its drives may be taken.
-    fn confirmed(&mut self, now: Time, name: &Name, at: Time, by: &str, words: &str, is_down: bool) {
+    fn confirmed(
+        &mut self,
+        now: Time,
+        name: &Name,
+        at: Time,
+        by: &str,
+        words: &str,
+        is_down: bool,
+    ) {
         let before = |attempt: &Attempt| attempt.ordered <= at.after(CLOCKS_MS);
         let attempts = self.state.under_way(name);
         let over = attempts.filter(|id| self.state.attempts.get(id).is_some_and(before));
@@ -255,11 +269,10 @@ impl Coordinator {
             let Place::Application(application) = &run.job.place else {
                 return None;
             };
-            let node = self.applications.get(application)?;
-            let why = format!(
-                "node {name} is not there, and the cluster runs {application} on {node}"
-            );
-            (node != name).then(|| (id.clone(), why))
+            let node = self.runs_on(application)?;
+            let why =
+                format!("node {name} is not there, and the cluster runs {application} on {node}");
+            (node != *name).then(|| (id.clone(), why))
         });
         let followed: Vec<(AttemptId, String)> = followed.collect();
         let Some(id) = self.open_failover(name).filter(|_| !followed.is_empty()) else {
@@ -311,7 +324,10 @@ impl Coordinator {
 
     fn goes_on(&self, run: &RunId, why: &str) -> String {
         let afresh = self.state.runs.get(run).map(|run| run.job.restart) == Some(Restart::Fresh);
-        let point = self.state.resumable(run).and_then(|(_, of)| of.point.as_ref());
+        let point = self
+            .state
+            .resumable(run)
+            .and_then(|(_, of)| of.point.as_ref());
         match point {
             _ if afresh => format!("it begins afresh, as its job says; {why}"),
             Some(point) => format!(
@@ -378,7 +394,10 @@ impl Coordinator {
         let meant: Vec<FailoverId> = meant.map(|(id, _)| id.clone()).collect();
         for id in meant {
             self.amend(&id, |row| {
-                row.hit.iter_mut().filter(|hit| is_meant(hit)).for_each(&amend);
+                row.hit
+                    .iter_mut()
+                    .filter(|hit| is_meant(hit))
+                    .for_each(&amend);
             });
         }
     }
@@ -404,7 +423,9 @@ impl Coordinator {
         }
         let (by, said) = (format!("node {by}'s"), words(&said));
         if let Some(id) = self.open_failover(&node) {
-            self.amend(&id, |row| drop(row.say(now, &by, said)));
+            self.amend(&id, |row| {
+                row.say(now, &by, said);
+            });
             return;
         }
         if self.heard.len() >= HEARD_MAX {

@@ -130,22 +130,22 @@ impl Coordinator {
 
     pub(super) fn node(&self, run: &Run) -> Result<Name, Why> {
         let node = match &run.job.place {
-            Place::Node(node) => node,
+            Place::Node(node) => node.clone(),
             Place::Application(name) => {
-                let node = self.applications.get(name);
+                let node = self.runs_on(name);
                 node.ok_or_else(|| Why::NoPlace(name.clone()))?
             }
         };
-        let is_there = self.links.get(node).is_some_and(|link| link.is_known);
+        let is_there = self.links.get(&node).is_some_and(|link| link.is_known);
         let is_drained = self
             .state
             .nodes
-            .get(node)
+            .get(&node)
             .is_none_or(|node| node.is_drained);
         if !is_there || is_drained {
-            return Err(Why::NoService(node.clone()));
+            return Err(Why::NoService(node));
         }
-        Ok(node.clone())
+        Ok(node)
     }
 
     /// The drive: if it can be, the one that the run had before.

@@ -30,7 +30,9 @@ impl FromStr for FailoverId {
 
     fn from_str(text: &str) -> Result<FailoverId, String> {
         // A run is written in the same way.
-        let id: RunId = text.parse().map_err(|_| "no failover: NODE@TIME".to_owned())?;
+        let id: RunId = text
+            .parse()
+            .map_err(|_| "no failover: NODE@TIME".to_owned())?;
         let RunId { job: node, due } = id;
         Ok(FailoverId { lost: due, node })
     }

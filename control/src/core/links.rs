@@ -80,6 +80,7 @@ impl Coordinator {
             // A second hello on a connection changes nothing.
             Report::Hello(_) | Report::Alive { .. } => {}
             Report::Devices { drives, .. } => self.devices(node, drives),
+            Report::Happened { event } => self.happened(now, node, &event),
             Report::Attempts { attempts } => self.attempts_seen(now, node, attempts),
             Report::Journal {
                 attempt,

@@ -41,6 +41,7 @@ mod waits;
 mod why;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use longhaul_cluster::Snapshot;
 use longhaul_protocol::order::{Order, What};
@@ -58,7 +59,7 @@ use state::{Change, State};
 use waits::Waits;
 
 /// What the coordinator is told once.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// The cluster that its services belong to.
     pub cluster: Uuid,
@@ -196,7 +197,7 @@ pub struct Coordinator {
     /// Where the cluster runs its applications.
     applications: BTreeMap<Name, Name>,
     /// What the cluster service of this node says.
-    cluster: Option<Snapshot>,
+    cluster: Option<Arc<Snapshot>>,
     /// Where the coordinator ran before, if that was another node which was not
     /// there since.
     host_before: Option<Name>,
@@ -229,7 +230,10 @@ impl Coordinator {
         let mut counters = coordinator.state.counters.clone();
         counters.epoch.0 += 1;
         let node = coordinator.settings.node.clone();
-        coordinator.host_before = counters.host.take().filter(|host| Some(host) != node.as_ref());
+        coordinator.host_before = counters
+            .host
+            .take()
+            .filter(|host| Some(host) != node.as_ref());
         counters.host = node;
         coordinator.change(Change::Counters(counters));
         let outputs = std::mem::take(&mut coordinator.outputs);

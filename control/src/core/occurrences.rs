@@ -103,8 +103,8 @@ impl Coordinator {
         }
         let job = self.state.jobs.get(&row.schedule.job)?;
         let (node, application) = match &job.place {
-            Place::Node(node) => (node, None),
-            Place::Application(name) => (self.applications.get(name)?, Some(name.clone())),
+            Place::Node(node) => (node.clone(), None),
+            Place::Application(name) => (self.runs_on(name)?, Some(name.clone())),
         };
         let DriveChoice::Serial(serial) = &job.drive else {
             return None;
@@ -113,7 +113,7 @@ impl Coordinator {
         let reaches = &self
             .state
             .nodes
-            .get(node)
+            .get(&node)
             .filter(|node| !node.is_drained)?
             .reaches;
         if drive.is_disabled || drive.trouble.is_some() || !reaches.contains(serial) {
@@ -136,7 +136,6 @@ impl Coordinator {
             valid_until: due.after(VALID_MS),
             application,
         };
-        let node = node.clone();
         Some((run, Given { node, occurrence }))
     }
 

@@ -6,6 +6,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use longhaul_cluster::CrmMon;
+use longhaul_protocol::Name;
 use serde::Deserialize;
 
 /// The file's name.
@@ -36,6 +38,23 @@ pub struct Config {
     pub retry_s: u64,
     /// The command that is told what people want to know, for `sh -c`.
     pub notify: Option<String>,
+    /// Who decides where applications run, and who is dead.
+    pub cluster: Cluster,
+    /// This node's name in the cluster; without it the host's name.
+    pub node: Option<Name>,
+    /// The program `crm_mon`.
+    pub crm_mon: PathBuf,
+}
+
+/// Who decides where applications run, and who is dead.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cluster {
+    /// Nobody: operators say so.
+    #[default]
+    Standalone,
+    /// Pacemaker.
+    Pacemaker,
 }
 
 impl Default for Config {
@@ -48,6 +67,9 @@ impl Default for Config {
             alive_s: 2,
             retry_s: 60,
             notify: None,
+            cluster: Cluster::Standalone,
+            node: None,
+            crm_mon: CrmMon::default().path,
         }
     }
 }
@@ -86,6 +108,18 @@ pub enum ConfigError {
 }
 
 impl Config {
+    /// Whether something is another than in the file that was read before, and
+    /// cannot change while the coordinator runs.
+    pub fn needs_start(&self, before: &Config) -> bool {
+        let kept = Config {
+            tls: before.tls.clone(),
+            retry_s: before.retry_s,
+            notify: before.notify.clone(),
+            ..self.clone()
+        };
+        kept != *before
+    }
+
     /// Reads the `coordinator.toml` of a folder.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use longhaul_cluster::Snapshot;
 use longhaul_link::Outbox;
 use longhaul_protocol::{Answer, Ask, Hello, Name, Order, Report, Time};
 use tokio::sync::{mpsc, oneshot};
@@ -48,6 +49,8 @@ pub(crate) enum Said {
         /// When the coordinator's certificate ends.
         expires: Time,
     },
+    /// How things stand in the cluster; nothing, if nobody says so.
+    Cluster(Option<Box<Snapshot>>),
     /// Time passes.
     Tick,
 }

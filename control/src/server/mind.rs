@@ -16,7 +16,7 @@ use longhaul_protocol::order::What;
 use longhaul_protocol::report::{SetDone, SetPart};
 use longhaul_protocol::{Answer, Ask, AttemptId, ExitStatus, Hello, Name, Order, Time};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::carry::{Journal, carry};
@@ -58,6 +58,8 @@ pub(crate) struct Around {
     pub notices: Arc<Notices>,
     /// When the coordinator's certificate ends.
     pub expires: Time,
+    /// Has the cluster service asked.
+    pub look: Arc<Notify>,
 }
 
 /// The coordinator, with what is around it.
@@ -173,6 +175,7 @@ impl<S: Store> Mind<S> {
                 self.askers.remove(&asker);
                 self.decide(Input::AskerGone(asker))
             }
+            Said::Cluster(snapshot) => self.decide(Input::Cluster(snapshot)),
             Said::Told(told) => {
                 self.changes.push(Change::Told(told));
                 Ok(())
@@ -346,6 +349,7 @@ impl<S: Store> Mind<S> {
                     }
                 }
                 Output::Notify(notice) => self.actions.push(Action::Notify(notice)),
+                Output::LookAtCluster => self.around.look.notify_one(),
             }
         }
         Ok(())

@@ -18,8 +18,10 @@
 //! | `search` | what lies in the catalog |
 //! | `carry` | a journal on its way to a service |
 //! | `notify` | people who are told |
+//! | `cluster` | asking how things stand in the cluster |
 
 mod carry;
+mod cluster;
 pub mod config;
 mod desk;
 pub mod disk;
@@ -38,13 +40,14 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
+use longhaul_cluster::CrmMon;
 use longhaul_link::{Identity, IdentityError, Role, manager};
-use longhaul_protocol::Ask;
+use longhaul_protocol::{Ask, Name};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 pub use config::{Config, ConfigError};
@@ -145,12 +148,16 @@ pub async fn run<S: Store>(
         cluster: identity.cluster(),
         alive_ms,
         retry_ms: config.retry_s.saturating_mul(1000),
+        is_clustered: config.cluster == config::Cluster::Pacemaker,
+        node: own_node(&config),
     };
+    let looking = Arc::new(Notify::new());
     let notices = Arc::new(Notices::default());
     let around = Around {
         runtime: Handle::current(),
         notices: notices.clone(),
         expires: identity.expires(),
+        look: looking.clone(),
     };
     let mind = Mind::start(settings, state, store, around).map_err(ServeError::Store)?;
     let (desk, said) = Desk::new();
@@ -164,6 +171,20 @@ pub async fn run<S: Store>(
         async move { notices.tell(desk).await }
     });
     let (shown, identities) = watch::channel(identity.clone());
+    let watcher = match config.cluster {
+        config::Cluster::Standalone => None,
+        config::Cluster::Pacemaker => {
+            let crm_mon = CrmMon {
+                path: config.crm_mon.clone(),
+                ..CrmMon::default()
+            };
+            Some(tokio::spawn(cluster::look_on(
+                crm_mon,
+                looking,
+                Arc::downgrade(&desk),
+            )))
+        }
+    };
     let reloader = tokio::spawn({
         let (notices, desk) = (notices.clone(), Arc::downgrade(&desk));
         reload(config, reloads, notices, desk, shown)
@@ -189,6 +210,9 @@ pub async fn run<S: Store>(
     manager::stopping(None);
     reloader.abort();
     watchdog.abort();
+    if let Some(watcher) = watcher {
+        watcher.abort();
+    }
     log::info!("the coordinator ends");
     // Whoever brings something to the desk lets go of it; then the thread is
     // done with what lies there.
@@ -209,6 +233,16 @@ pub async fn run<S: Store>(
             "the thread that decides broke off".into(),
         )),
     }
+}
+
+/// The node that this is in the cluster.
+fn own_node(config: &Config) -> Option<Name> {
+    if config.cluster == config::Cluster::Standalone {
+        return None;
+    }
+    let host = rustix::system::uname();
+    let host = || host.nodename().to_str().ok()?.parse().ok();
+    config.node.clone().or_else(host)
 }
 
 /// The coordinator's certificate.
@@ -252,8 +286,11 @@ async fn reload(
             }
         };
         let (identity, config) = new;
-        if (config.listen, &config.dir, config.alive_s) != (old.listen, &old.dir, old.alive_s) {
-            log::warn!("listen, dir and alive_s change when the coordinator is started again");
+        if config.needs_start(&old) {
+            log::warn!(
+                "listen, dir, alive_s, cluster, node and crm_mon change when the coordinator is \
+                 started again"
+            );
         }
         let said = Said::Reloaded {
             retry_ms: config.retry_s.saturating_mul(1000),

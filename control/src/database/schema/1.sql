@@ -168,7 +168,7 @@ CREATE VIEW checkpoints AS
            body ->> '$.point.journal_bytes' AS journal_bytes
     FROM attempts WHERE bytes IS NOT NULL ORDER BY job, due, number;
 
-CREATE VIEW failovers AS
+CREATE VIEW moves AS
     SELECT old.job, old.due, old.number AS from_number, old.node AS from_node,
            old.error AS why, new.number AS to_number, new.node AS to_node,
            new.resumes, new.ordered_utc

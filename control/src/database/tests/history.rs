@@ -80,6 +80,7 @@ fn the_oldest_events_go_in_small_steps() {
         Change::Counters(Counters {
             epoch: Epoch(number),
             token: Token(0),
+            ..Counters::default()
         })
     };
     for number in 1..=20 {

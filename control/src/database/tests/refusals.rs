@@ -43,6 +43,7 @@ fn what_the_error_of_a_damaged_database_says_brings_the_last_copy_back() {
     let counters = Counters {
         epoch: Epoch(9),
         token: Token(40),
+        ..Counters::default()
     };
     let changes = [Change::Counters(counters), run(run_id(1), RunState::Active)];
     let dir = closed_with_copy(&changes);

@@ -39,6 +39,7 @@ fn any_small() -> impl Strategy<Value = Change> {
             0 => Change::Counters(Counters {
                 epoch: Epoch(number),
                 token: Token(number as u32),
+                ..Counters::default()
             }),
             1 => {
                 let mut node = Node {
@@ -279,7 +280,7 @@ fn the_tables_can_be_read_by_people() {
             vec![vec!["daily", "0", "1", "1"], vec!["fast", "1", "0", "0"]],
         ),
         (
-            "SELECT from_node, why, to_node, resumes FROM failovers",
+            "SELECT from_node, why, to_node, resumes FROM moves",
             vec![vec!["n1", "n1 is dead", "n2", "1"]],
         ),
         (

@@ -44,6 +44,7 @@ impl World {
             cluster: CLUSTER,
             alive_ms: ALIVE_MS,
             retry_ms: 1_000,
+            ..Settings::default()
         };
         let (core, outputs) = Coordinator::start(settings, self.center.rows.clone());
         self.center.core = Some(core);

@@ -1,4 +1,7 @@
-//! Restores and labels, from an operator's command to the end of their run.
+//! Restores and labels, from an operator's command to the end of their run; and,
+//! in `cluster`, what the cluster says.
+
+mod cluster;
 
 use longhaul_protocol::order::{Order, Start, What};
 use longhaul_protocol::report::{DriveSeen, Outcome};
@@ -27,11 +30,15 @@ struct Bed {
 
 impl Bed {
     fn new() -> Bed {
-        let settings = Settings {
+        Bed::with(Settings {
             cluster: Uuid::nil(),
             alive_ms: 1_000_000,
             retry_ms: 1_000,
-        };
+            ..Settings::default()
+        })
+    }
+
+    fn with(settings: Settings) -> Bed {
         let (core, _) = Coordinator::start(settings, State::default());
         let mut bed = Bed { core, now: 0 };
         for (node, drives) in [("n1", &["D1"][..]), ("n2", &["D1", "D2"])] {

@@ -1,0 +1,371 @@
+//! Nodes that fail, and applications that move.
+
+use longhaul_cluster::{Cloned, Event, FenceStatus, Fencing, Membership, Resource, Role, Snapshot};
+use longhaul_protocol::order::Stop;
+use longhaul_protocol::report::{Part, Point};
+
+use super::*;
+use crate::core::failover::{Failover, FailoverId};
+
+/// A cluster of n1, n2 and n3, and the application pg on a node.
+fn all_well(application: &str) -> Snapshot {
+    let node = |name: &str| longhaul_cluster::Node {
+        name: name.into(),
+        online: true,
+        unclean: false,
+        pending: false,
+        standby: false,
+        maintenance: false,
+        shutdown: false,
+    };
+    let pg = Resource {
+        id: "pg".into(),
+        within: vec![],
+        cloned: Cloned::No,
+        agent: "ocf:heartbeat:Filesystem".into(),
+        role: Role::Started,
+        wanted: true,
+        active: true,
+        failed: false,
+        blocked: false,
+        managed: true,
+        orphaned: false,
+        nodes: vec![application.into()],
+    };
+    Snapshot {
+        has_quorum: true,
+        stonith_enabled: true,
+        dc: Some("n2".into()),
+        nodes: ["n1", "n2", "n3"].map(node).into(),
+        resources: vec![pg],
+        failures: vec![],
+        fencing: vec![],
+    }
+}
+
+fn lost(snapshot: &mut Snapshot, name: &str, unclean: bool) {
+    for node in snapshot.nodes.iter_mut().filter(|node| node.name == name) {
+        node.online = false;
+        node.unclean = unclean;
+    }
+}
+
+fn fenced(snapshot: &mut Snapshot, name: &str, at: i64) {
+    snapshot.fencing.push(Fencing {
+        target: name.into(),
+        action: "reboot".into(),
+        status: FenceStatus::Success,
+        delegate: Some("n2".into()),
+        client: "pacemaker-controld".into(),
+        origin: "n2".into(),
+        completed: Some(Time(at)),
+        why: None,
+    });
+}
+
+/// The time at which everything here happens, so that clocks have room.
+const NOW: i64 = 1_000_000;
+
+/// pg runs on n1, and its backup is under way there, with a checkpoint.
+fn bed() -> (Bed, Start) {
+    let mut bed = Bed::with(Settings {
+        alive_ms: 1_000_000,
+        retry_ms: 60_000,
+        is_clustered: true,
+        node: Some(name("n2")),
+        ..Settings::default()
+    });
+    bed.now = NOW;
+    bed.said(all_well("n1"));
+    bed.done(json!({"command": "pool-drive", "drive": "D1", "pool": "drives"}));
+    bed.done(json!({"command": "set-job", "job": {
+        "name": "pg", "work": {"paths": ["/srv"]}, "place": {"application": "pg"},
+        "drive": {"pool": "drives"}, "volumes": "daily"}}));
+    let starts = bed.done(json!({"command": "run", "run": {"job": "pg", "due": NOW}}));
+    let [(node, start)] = &starts[..] else {
+        panic!("{starts:?}");
+    };
+    assert_eq!(node, "n1");
+    let start = start.clone();
+    bed.checkpoint(&start, "n1");
+    (bed, start)
+}
+
+impl Bed {
+    fn said(&mut self, snapshot: Snapshot) -> Vec<Output> {
+        self.outputs(Input::Cluster(Some(Box::new(snapshot))))
+    }
+
+    fn checkpoint(&mut self, start: &Start, node: &str) {
+        let (attempt, token) = (start.attempt.clone(), start.token);
+        let part = Part {
+            offset: 0,
+            bytes: vec![1; 10],
+        };
+        let point = Point {
+            taken: Time(self.now),
+            volume: uuid(2),
+            block: 7,
+            members: 5,
+            bytes: 3,
+            journal_bytes: 10,
+        };
+        self.handle(Input::Report(
+            name(node),
+            Report::Journal {
+                attempt: attempt.clone(),
+                token,
+                part,
+            },
+        ));
+        let report = Report::Checkpoint {
+            attempt,
+            token,
+            point,
+        };
+        self.handle(Input::Report(name(node), report));
+    }
+
+    fn failovers(&self) -> Vec<(&FailoverId, &Failover)> {
+        self.core.state().failovers.iter().collect()
+    }
+
+    /// The words of how the run stands.
+    fn why(&mut self) -> String {
+        let run = RunId {
+            job: name("pg"),
+            due: Time(NOW),
+        };
+        let ask = Input::Ask(Asker(2), Ask::Run { run, wait_ms: 0 });
+        let outputs = self.outputs(ask);
+        let status = outputs.into_iter().find_map(|output| match output {
+            Output::Answer(_, Answer::Run(status)) => Some(status),
+            _ => None,
+        });
+        status.expect("an answer").words
+    }
+}
+
+fn starts(outputs: Vec<Output>) -> Vec<(String, Start)> {
+    let starts = outputs.into_iter().filter_map(|output| match output {
+        Output::Send(
+            to,
+            Order {
+                what: What::Start(start),
+                ..
+            },
+        ) => Some((to.to_string(), *start)),
+        _ => None,
+    });
+    starts.collect()
+}
+
+#[test]
+fn r14_r22_r23_r24_what_a_fenced_node_did_goes_on_where_its_application_is() {
+    let (mut bed, first) = bed();
+    // The node is lost. Nothing follows from that: it may still be writing.
+    let mut view = all_well("n1");
+    lost(&mut view, "n1", true);
+    assert_eq!(starts(bed.said(view.clone())), []);
+    bed.handle(Input::Gone(name("n1")));
+    assert!(bed.why().contains("nobody has confirmed"), "{}", bed.why());
+    // That it is fenced somewhere is a second before now, for whole seconds are told.
+    fenced(&mut view, "n1", bed.now - 1_000);
+    assert_eq!(starts(bed.said(view)), [], "it is still unclean");
+    let mut view = all_well("n2");
+    lost(&mut view, "n1", false);
+    fenced(&mut view, "n1", bed.now - 1_000);
+    let outputs = bed.said(view.clone());
+    let told = outputs.iter().filter_map(|output| match output {
+        Output::Notify(Notice::Failover(of, why)) => Some((of.node.to_string(), why.clone())),
+        _ => None,
+    });
+    let told: Vec<(String, String)> = told.collect();
+    assert!(
+        matches!(&told[..], [(node, why)] if node == "n1" && why.contains("from its checkpoint"))
+    );
+    let starts_now = starts(outputs);
+    let [(node, second)] = &starts_now[..] else {
+        panic!("{starts_now:?}");
+    };
+    assert_eq!((node.as_str(), second.attempt.number), ("n2", 2));
+    assert_eq!(second.preempts, [first.token]);
+    assert_eq!(second.resume.expect("a journal").journal_bytes, 10);
+    // Said again, it is the same; what it writes is written down.
+    let rows = bed.core.state().clone();
+    bed.said(view);
+    assert_eq!(*bed.core.state(), rows);
+    bed.checkpoint(second, "n2");
+    bed.said(all_well("n2"));
+    let [(id, row)] = bed.failovers()[..] else {
+        panic!("{:?}", bed.failovers());
+    };
+    assert_eq!(id.node, name("n1"));
+    let [hit] = &row.hit[..] else {
+        panic!("{row:?}");
+    };
+    assert_eq!((&hit.attempt, hit.drive.as_str()), (&first.attempt, "D1"));
+    assert_eq!(hit.volumes, [name("LH2")]);
+    let next = hit.next.as_ref().expect("an attempt");
+    assert_eq!((&next.attempt, next.node.as_str()), (&second.attempt, "n2"));
+    assert!(next.wrote.is_some() && row.dead.is_some() && row.back.is_some());
+}
+
+#[test]
+fn a_fencing_that_is_older_than_an_attempt_says_nothing_of_it() {
+    let (mut bed, _) = bed();
+    let mut view = all_well("n2");
+    lost(&mut view, "n1", false);
+    fenced(&mut view, "n1", NOW - 60_000);
+    bed.handle(Input::Gone(name("n1")));
+    assert_eq!(starts(bed.said(view)), []);
+    assert_eq!(*bed.run("pg", NOW), RunState::Active);
+}
+
+#[test]
+fn a_node_that_was_fenced_and_is_there_again_has_forgotten_what_it_did() {
+    let (mut bed, first) = bed();
+    bed.handle(Input::Gone(name("n1")));
+    let mut view = all_well("n1");
+    fenced(&mut view, "n1", bed.now);
+    bed.said(view.clone());
+    let RunState::Waiting = bed.run("pg", NOW) else {
+        panic!("{:?}", bed.run("pg", NOW));
+    };
+    // It is put to use again, and is not taken for dead because of the same again.
+    bed.now += 60_000;
+    bed.connect("n1", &["D1"]);
+    let second = bed.core.state().attempts.keys().next_back().cloned();
+    assert_eq!(second.map(|id| id.number), Some(first.attempt.number + 1));
+    bed.said(view);
+    assert_eq!(*bed.run("pg", NOW), RunState::Active);
+}
+
+#[test]
+fn without_fencing_only_what_runs_elsewhere_now_goes_on_there() {
+    let (mut bed, _) = bed();
+    bed.handle(Input::Gone(name("n1")));
+    let mut view = all_well("n1");
+    view.stonith_enabled = false;
+    lost(&mut view, "n1", false);
+    assert_eq!(starts(bed.said(view)), []);
+    let mut view = all_well("n2");
+    view.stonith_enabled = false;
+    lost(&mut view, "n1", false);
+    let starts = starts(bed.said(view));
+    assert!(
+        matches!(&starts[..], [(node, _)] if node == "n2"),
+        "{starts:?}"
+    );
+}
+
+#[test]
+fn without_quorum_nothing_is_begun_and_nobody_is_taken_for_dead() {
+    let (mut bed, _) = bed();
+    let mut view = all_well("n2");
+    lost(&mut view, "n1", false);
+    fenced(&mut view, "n1", bed.now);
+    let quorate = view.clone();
+    view.has_quorum = false;
+    assert_eq!(starts(bed.said(view)), []);
+    assert_eq!(*bed.run("pg", NOW), RunState::Active);
+    bed.handle(Input::Gone(name("n1")));
+    assert_eq!(starts(bed.said(quorate)).len(), 1);
+    // Nobody says how things stand: nothing more is begun.
+    bed.outputs(Input::Cluster(None));
+    let begun = bed.done(json!({"command": "run", "run": {"job": "pg", "due": NOW + 1}}));
+    assert_eq!(begun, []);
+}
+
+#[test]
+fn r14_an_application_that_is_moved_takes_its_backup_along_from_a_checkpoint() {
+    let (mut bed, first) = bed();
+    let mut view = all_well("n1");
+    view.resources[0].role = Role::Changing;
+    let stops = |outputs: Vec<Output>| {
+        let orders = outputs.into_iter().filter_map(|output| match output {
+            Output::Send(to, Order { what, .. }) => Some((to, what)),
+            _ => None,
+        });
+        orders.collect::<Vec<_>>()
+    };
+    let stop = What::Stop {
+        attempt: first.attempt.clone(),
+        how: Stop::Checkpoint,
+    };
+    assert_eq!(stops(bed.said(view.clone())), [(name("n1"), stop)]);
+    assert_eq!(stops(bed.said(view)), [], "once is enough");
+    bed.ended(&first, "n1", ExitStatus::Unfinished);
+    assert!(bed.why().contains("nowhere"), "{}", bed.why());
+    let begun = starts(bed.said(all_well("n2")));
+    assert!(
+        matches!(&begun[..], [(node, _)] if node == "n2"),
+        "{begun:?}"
+    );
+    let rows = bed.core.state();
+    let run = rows.runs.values().next().expect("a run");
+    assert_eq!((run.failures, rows.failovers.len()), (0, 0));
+}
+
+#[test]
+fn r20_r21_the_failure_of_the_coordinators_node_is_written_down_with_what_others_say() {
+    let (bed, _) = bed();
+    let mut state = bed.core.state().clone();
+    state.counters.host = Some(name("n1"));
+    let settings = Settings {
+        is_clustered: true,
+        node: Some(name("n2")),
+        ..Settings::default()
+    };
+    let (core, _) = Coordinator::start(settings, state);
+    let mut bed = Bed { core, now: bed.now };
+    bed.connect("n2", &["D1"]);
+    let event = |what| Event {
+        at: Time(NOW),
+        sequence: 1,
+        node: "n1".into(),
+        what,
+    };
+    let is_lost = event(longhaul_cluster::What::Node {
+        state: Membership::Lost,
+    });
+    for _ in 0..3 {
+        let outputs = bed.outputs(Input::Report(
+            name("n2"),
+            Report::Happened {
+                event: is_lost.clone(),
+            },
+        ));
+        assert!(outputs.contains(&Output::LookAtCluster));
+    }
+    // A word alone changes nothing.
+    assert_eq!(bed.failovers().len(), 0);
+    assert_eq!(*bed.run("pg", NOW), RunState::Active);
+    let mut view = all_well("n2");
+    lost(&mut view, "n1", false);
+    fenced(&mut view, "n1", bed.now);
+    bed.said(view);
+    let contradicting = event(longhaul_cluster::What::Fencing {
+        action: Some("reboot".into()),
+        code: 1,
+        words: "no route".into(),
+    });
+    let happened = Report::Happened {
+        event: contradicting,
+    };
+    bed.outputs(Input::Report(name("n2"), happened));
+    let [(_, row)] = bed.failovers()[..] else {
+        panic!("{:?}", bed.failovers());
+    };
+    assert!(row.was_coordinator && row.hit.len() == 1);
+    let said: Vec<(&str, &str)> = row.said.iter().map(|s| (&*s.by, &*s.words)).collect();
+    assert_eq!(
+        said,
+        [
+            ("node n2's", "it is lost"),
+            ("the coordinator's", "it is not there"),
+            ("the coordinator's", "it was fenced"),
+            ("node n2's", "it could not be fenced: no route"),
+        ]
+    );
+}
