@@ -218,7 +218,9 @@ impl Coordinator {
         for uuid in &attempt.volumes {
             if let Some(volume) = self.state.volumes.get(uuid).cloned() {
                 let is_backup = self.is_backup(id);
-                let volume = closed(volume, id, is_backup.then_some(&outcome));
+                let point = attempt.point.as_ref();
+                let wrote = point.is_some_and(|point| point.volume == *uuid);
+                let volume = closed(volume, id, wrote, is_backup.then_some(&outcome));
                 self.change(Change::Volume(*uuid, volume));
             }
         }
@@ -286,8 +288,8 @@ fn let_go(mut drive: Drive, id: &AttemptId, attempt: &Attempt, outcome: &Outcome
 
 /// A volume behind an attempt that had it. If it was to write sets to it, and has
 /// come to this end, whether it did is not known for sure: so the volume is the
-/// run's until that is done.
-fn closed(mut volume: Volume, id: &AttemptId, outcome: Option<&Outcome>) -> Volume {
+/// run's until that is done. That it `wrote` there is known by a checkpoint.
+fn closed(mut volume: Volume, id: &AttemptId, wrote: bool, outcome: Option<&Outcome>) -> Volume {
     if volume.writer.as_ref() == Some(id) {
         volume.writer = None;
     }
@@ -301,9 +303,12 @@ fn closed(mut volume: Volume, id: &AttemptId, outcome: Option<&Outcome>) -> Volu
         volume.unfinished.get_or_insert_with(|| id.run.clone());
     }
     if outcome.needs_volume {
-        // It is full, or ends in a set that nobody knows.
-        let why = outcome.error.as_deref().unwrap_or("it is full");
-        volume.closed = Some(words(why));
+        let why = match wrote {
+            true => "full".into(),
+            // It was full before, or ends in a set that nobody knows.
+            false => words(outcome.error.as_deref().unwrap_or("full")),
+        };
+        volume.closed.get_or_insert(why);
     }
     volume
 }
