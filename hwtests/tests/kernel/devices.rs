@@ -2,10 +2,10 @@
 //! are not ours, by each of its doors.
 
 use anyhow::{Result, ensure};
+use longhaul_hwtests::rig::library;
 use longhaul_hwtests::rig::trial::plain;
 use longhaul_hwtests::rig::{Host, Kernel, Net, Network, Part, trial};
 
-use crate::library;
 use crate::{data, fcoe, iscsi};
 
 /// A logical unit's nodes, as lsscsi lists them.
