@@ -9,7 +9,7 @@ include=kmod,procps,iproute2,iputils-ping,ethtool,udev,sg3-utils,mt-st,mtx,lsscs
 include=$include,python3,zstd,strace,e2fsprogs
 # The programs of a cluster, and their users, hacluster and haclient. debootstrap
 # starts nothing of what it installs, nor does a guest that is not asked to.
-include=$include,corosync,pacemaker,pacemaker-cli-utils,resource-agents,crmsh,pcs
+include=$include,corosync,pacemaker,pacemaker-cli-utils,resource-agents,crmsh,pcs,libxml2-utils
 # debootstrap takes no virtual package for a dependency: pcs wants this one.
 include=$include,python3-cffi-backend
 

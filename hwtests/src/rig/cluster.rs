@@ -27,7 +27,7 @@ pub const NODES: [u8; 3] = [1, 2, 3];
 const SAN_NODE: u8 = 4;
 
 /// How long a cluster may take for what takes it seconds.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 /// A cluster that runs longer ends by itself.
 const LIMIT_S: u32 = 1800;
 const NODE_MEMORY_MIB: u32 = 512;
@@ -246,7 +246,7 @@ impl Cluster<'_> {
         self.network.set_link(Net::Lan, node, is_up)
     }
 
-    /// Boots nodes whose power was cut, and has them join;
+    /// Boots nodes whose power was cut, with their cables in, and has them join;
     /// [`Cluster::wait_until_online`] waits for that.
     ///
     /// # Errors

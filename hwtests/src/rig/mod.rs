@@ -7,6 +7,9 @@
 //! traffic leaves. A [`trial`](fn@trial) is a test that uses them: it says aloud what it
 //! had to skip, how long it took, and, if it fails, all that its hosts said.
 //!
+//! A [`cluster`] is three such hosts under Corosync and Pacemaker, with [`fencing`]
+//! that is answered by the test, and a [`san`] of tapes and disks.
+//!
 //! The kernels and the root that hosts share are made once, by the scripts in
 //! `rig/`, in the folder `rig` beside cargo's build folders ([`parts`]). All
 //! that a host writes goes away with it, or into a folder of its test.

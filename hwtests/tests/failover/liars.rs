@@ -3,20 +3,20 @@
 use anyhow::{Context, Result, ensure};
 use longhaul_hwtests::rig::cluster::{NODES, PATIENCE};
 use longhaul_hwtests::rig::trial::plain;
-use longhaul_hwtests::rig::{Cluster, Kernel, Mode, trial};
+use longhaul_hwtests::rig::{Cluster, Mode, trial};
 
-use crate::application::{self, is_mounted, runs};
-
-const KERNEL: Kernel = Kernel::V6_1;
+use crate::application::{self, is_mounted, is_whole, runs};
+use crate::kernel;
 
 #[test]
 fn fencing_that_fails_moves_nothing_and_fencing_that_lies_moves_what_still_lives() -> Result<()> {
     let name = "fencing_that_fails_moves_nothing_and_fencing_that_lies_moves_what_still_lives";
-    trial(name, &plain(KERNEL), 4, |trial| {
-        let mut cluster = Cluster::start(trial, KERNEL)?;
+    trial(name, &plain(kernel()), 4, |trial| {
+        let mut cluster = Cluster::start(trial, kernel())?;
         trial.say("started");
         application::run_on(&mut cluster, 2)?;
         trial.say("runs on n2");
+        application::write(&mut cluster, 2, "before all")?;
 
         // The isolated node cannot be fenced: the others wait for it.
         cluster.fencing().set_mode(Mode::Fail);
@@ -27,15 +27,30 @@ fn fencing_that_fails_moves_nothing_and_fencing_that_lies_moves_what_still_lives
             ensure!(answer == Mode::Fail, "{asked:?}");
         }
         trial.say("fencing has failed twice");
-        let status = cluster.status(1)?;
-        ensure!(status.contains("Node n2: UNCLEAN (offline)"), "{status}");
-        for node in [1, 3] {
-            ensure!(!is_mounted(&mut cluster, node)?, "n{node} took it");
-        }
+        expect_unmoved(&mut cluster, 2)?;
         cluster.set_lan(2, true)?;
         cluster.wait_until_online(&NODES)?;
         trial.say("n2 is back on the LAN");
         let node = runs(&mut cluster, None)?;
+
+        // Fencing that takes its time: until it is done, all wait.
+        cluster.fencing().set_mode(Mode::Wait);
+        let before = questions(&cluster, node);
+        cluster.freeze(node)?;
+        cluster.fencing().wait_until_asked(node, before, PATIENCE)?;
+        expect_unmoved(&mut cluster, node)?;
+        trial.say("fencing is waited for");
+        cluster.fencing().set_mode(Mode::Kill);
+        let other = runs(&mut cluster, None)?;
+        ensure!(other != node, "it did not move");
+        let ended = cluster.node(node)?.power().ended()?;
+        ensure!(ended.is_some(), "n{node} was not killed");
+        is_whole(&mut cluster, other, "before all")?;
+        trial.say("fencing has worked");
+        cluster.boot(&[node])?;
+        cluster.wait_until_online(&NODES)?;
+        let node = other;
+        trial.say("all are back");
 
         // A frozen node of which it is said that it is dead.
         cluster.fencing().set_mode(Mode::Lie);
@@ -53,6 +68,16 @@ fn fencing_that_fails_moves_nothing_and_fencing_that_lies_moves_what_still_lives
         );
         Ok(())
     })
+}
+
+/// A node that is not there any more has the application to all others.
+fn expect_unmoved(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
+    for other in NODES.into_iter().filter(|other| *other != node) {
+        let unclean = format!("Node n{node}: UNCLEAN (offline)");
+        cluster.wait_for_status(other, &unclean, |said| said.contains(&unclean))?;
+        ensure!(!is_mounted(cluster, other)?, "n{other} took it");
+    }
+    Ok(())
 }
 
 /// How often a node was to be fenced.

@@ -3,13 +3,16 @@
 use anyhow::{Result, ensure};
 use longhaul_hwtests::rig::cluster::{NODES, PATIENCE};
 use longhaul_hwtests::rig::trial::plain;
-use longhaul_hwtests::rig::{Cluster, Kernel, Mode, trial};
+use longhaul_hwtests::rig::{Cluster, Mode, trial};
 
 use crate::application::{self, APPLICATION, is_mounted, is_whole, runs};
+use crate::kernel;
 
-fn moves(name: &'static str, kernel: Kernel) -> Result<()> {
-    trial(name, &plain(kernel), 4, |trial| {
-        let mut cluster = Cluster::start(trial, kernel)?;
+#[test]
+fn r13_r14_an_application_moves_when_its_node_dies_and_when_it_is_told_to() -> Result<()> {
+    let name = "r13_r14_an_application_moves_when_its_node_dies_and_when_it_is_told_to";
+    trial(name, &plain(kernel()), 4, |trial| {
+        let mut cluster = Cluster::start(trial, kernel())?;
         trial.say("started");
         application::run_on(&mut cluster, 2)?;
         trial.say("runs on n2");
@@ -63,10 +66,4 @@ fn moves(name: &'static str, kernel: Kernel) -> Result<()> {
         let node = runs(&mut cluster, None)?;
         is_whole(&mut cluster, node, "before the standby")
     })
-}
-
-#[test]
-fn r13_r14_an_application_moves_when_its_node_dies_and_when_it_is_told_to_on_6_1() -> Result<()> {
-    let name = "r13_r14_an_application_moves_when_its_node_dies_and_when_it_is_told_to_on_6_1";
-    moves(name, Kernel::V6_1)
 }
