@@ -1,12 +1,17 @@
 #!/usr/bin/env bash
 # The guests' root as $1/root: a minimal bookworm with the programs that talk
-# to tapes, libraries and SANs. Guests mount it read-only, with a layer of
-# their own above it, so any number of them share it.
+# to tapes, libraries and SANs, and those of a cluster. Guests mount it
+# read-only, with a layer of their own above it, so any number of them share it.
 rig=$(realpath "$1")
 . "$(dirname "$0")/common.sh"
 
 include=kmod,procps,iproute2,iputils-ping,ethtool,udev,sg3-utils,mt-st,mtx,lsscsi,open-iscsi
-include=$include,python3,zstd,strace
+include=$include,python3,zstd,strace,e2fsprogs
+# The programs of a cluster, and their users, hacluster and haclient. debootstrap
+# starts nothing of what it installs, nor does a guest that is not asked to.
+include=$include,corosync,pacemaker,pacemaker-cli-utils,resource-agents,crmsh,pcs,libxml2-utils
+# debootstrap takes no virtual package for a dependency: pcs wants this one.
+include=$include,python3-cffi-backend
 
 part=$rig/root new=$rig/root.new
 skip_if_made "$part"

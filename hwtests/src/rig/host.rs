@@ -8,15 +8,15 @@
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::network::Network;
 use super::parts::{self, Kernel};
+use super::power::Power;
 use super::trial::Trial;
 use crate::program;
 
@@ -24,15 +24,35 @@ use crate::program;
 const BOOT_PATIENCE: Duration = Duration::from_secs(60);
 /// How long a script may take where nothing else is said.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// After so many seconds a host ends by itself, whatever has become of its
-/// test.
-const LIMIT_S: u32 = 600;
 const POLL: Duration = Duration::from_millis(20);
+
+/// What a host is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Machine {
+    /// Its kernel.
+    pub kernel: Kernel,
+    /// Its memory, in MiB. The machine below gives what is used of it.
+    pub memory_mib: u32,
+    /// After so many seconds it ends by itself, whatever has become of its
+    /// test.
+    pub limit_s: u32,
+}
+
+impl Machine {
+    /// With what is enough for a test of some minutes.
+    pub fn of(kernel: Kernel) -> Machine {
+        Machine {
+            kernel,
+            memory_mib: 2048,
+            limit_s: 600,
+        }
+    }
+}
 
 /// A running host. Dropping it cuts its power.
 pub struct Host {
     name: String,
-    process: Child,
+    power: Power,
     share: PathBuf,
     jobs: u32,
 }
@@ -87,7 +107,9 @@ impl Host {
     /// # Errors
     /// If it does not come up.
     pub fn boot(trial: &Trial, kernel: Kernel, node: u8) -> Result<Host> {
-        Host::boot_with(trial, kernel, node, None)
+        let mut host = Host::switch_on(trial, Machine::of(kernel), node, None)?;
+        host.wait_until_up()?;
+        Ok(host)
     }
 
     /// The same, on networks that were made for so many hosts.
@@ -95,12 +117,15 @@ impl Host {
     /// # Errors
     /// As [`Host::boot`].
     pub fn boot_on(network: &Network, trial: &Trial, kernel: Kernel, node: u8) -> Result<Host> {
-        Host::boot_with(trial, kernel, node, Some(network))
+        let mut host = Host::switch_on(trial, Machine::of(kernel), node, Some(network))?;
+        host.wait_until_up()?;
+        Ok(host)
     }
 
-    fn boot_with(
+    /// The same, without waiting for it, so that several boot at once.
+    pub(super) fn switch_on(
         trial: &Trial,
-        kernel: Kernel,
+        machine: Machine,
         node: u8,
         network: Option<&Network>,
     ) -> Result<Host> {
@@ -115,11 +140,12 @@ impl Host {
                 command
             }
         };
-        command.arg(parts::folder()?).arg(kernel.version());
+        command.env("MEMORY", format!("{}M", machine.memory_mib));
+        command.arg(parts::folder()?).arg(machine.kernel.version());
         command.arg(node.to_string()).arg(&share);
-        command.arg(format!("LIMIT={LIMIT_S}"));
-        if network.is_some() {
-            command.args(Network::kernel_arguments(node));
+        command.arg(format!("LIMIT={}", machine.limit_s));
+        if let Some(network) = network {
+            command.args(network.kernel_arguments(node));
         }
         let console = File::create(share.join("console"))?;
         command
@@ -131,15 +157,22 @@ impl Host {
             .process_group(0)
             .spawn()
             .context("cannot start setpriv")?;
-        let mut host = Host {
+        Ok(Host {
             name: format!("n{node}"),
-            process,
+            power: Power::of(process),
             share,
             jobs: 0,
-        };
-        let up = host.share.join("up");
-        host.wait_until(BOOT_PATIENCE, "is not up", || Ok(up.exists()))?;
-        Ok(host)
+        })
+    }
+
+    pub(super) fn wait_until_up(&mut self) -> Result<()> {
+        let up = self.share.join("up");
+        self.wait_until(BOOT_PATIENCE, "is not up", || Ok(up.exists()))
+    }
+
+    /// What its power hangs on.
+    pub fn power(&self) -> &Power {
+        &self.power
     }
 
     /// What a host calls a file of the machine that it runs on.
@@ -233,10 +266,10 @@ impl Host {
     ///
     /// # Errors
     /// If it does not end in time; its power is cut then.
-    pub fn power_off(mut self) -> Result<()> {
+    pub fn power_off(self) -> Result<()> {
         fs::write(self.share.join("off"), "")?;
         let start = Instant::now();
-        while self.process.try_wait()?.is_none() {
+        while self.power.ended()?.is_none() {
             ensure!(start.elapsed() < BOOT_PATIENCE, "{} stays on", self.name);
             thread::sleep(POLL);
         }
@@ -256,7 +289,7 @@ impl Host {
     ) -> Result<()> {
         let start = Instant::now();
         while !is_true().with_context(|| format!("{}: a script", self.name))? {
-            if let Some(status) = self.process.try_wait()? {
+            if let Some(status) = self.power.ended()? {
                 bail!("{} died ({status}), and {complaint}", self.name);
             }
             ensure!(
@@ -273,14 +306,8 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        // Whatever fails here has ended already.
-        if let Some(group) = i32::try_from(self.process.id())
-            .ok()
-            .and_then(Pid::from_raw)
-        {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-        let _ = self.process.wait();
+        // What cannot be waited for has ended already.
+        let _ = self.power.cut();
     }
 }
 

@@ -7,16 +7,30 @@
 //! traffic leaves. A [`trial`](fn@trial) is a test that uses them: it says aloud what it
 //! had to skip, how long it took, and, if it fails, all that its hosts said.
 //!
+//! A [`cluster`] is three such hosts under Corosync and Pacemaker, with [`fencing`]
+//! that is answered by the test, and a [`san`] of tapes and disks.
+//!
 //! The kernels and the root that hosts share are made once, by the scripts in
 //! `rig/`, in the folder `rig` beside cargo's build folders ([`parts`]). All
 //! that a host writes goes away with it, or into a folder of its test.
 
+pub mod cluster;
+pub mod fencing;
 pub mod host;
+pub mod iscsi;
+pub mod library;
 pub mod network;
 pub mod parts;
+pub mod power;
+pub mod san;
+pub mod seen;
 pub mod trial;
 
-pub use host::{Ended, Host, Job};
+pub use cluster::Cluster;
+pub use fencing::{Fencing, Mode};
+pub use host::{Ended, Host, Job, Machine};
 pub use network::{Carried, Net, Network};
 pub use parts::{Kernel, Part};
+pub use power::Power;
+pub use san::San;
 pub use trial::{Trial, trial};

@@ -33,11 +33,21 @@ pub enum Net {
 }
 
 impl Net {
-    const ALL: [Net; 3] = [Net::Lan, Net::San, Net::SecondSan];
+    /// All networks.
+    pub const ALL: [Net; 3] = [Net::Lan, Net::San, Net::SecondSan];
 
     /// A host's address on it.
     pub fn address(self, node: u8) -> String {
         format!("10.9.{}.{node}", self as u8)
+    }
+
+    /// Seconds after which a frame that was missed is seen at the latest. Each
+    /// costs every host some time.
+    fn ping_s(self) -> &'static str {
+        match self {
+            Net::Lan => "0.02",
+            Net::San | Net::SecondSan => "0.005",
+        }
     }
 
     fn tap(self, node: u8) -> String {
@@ -59,19 +69,28 @@ pub struct Carried {
     pub received_bytes: u64,
 }
 
-/// Three networks with a tap for each of some hosts.
+/// Networks with a tap for each of some hosts.
 pub struct Network {
+    nets: &'static [Net],
     holder: Child,
     pings: Vec<Child>,
 }
 
 impl Network {
-    /// Makes the networks, for hosts 1 to `hosts`.
+    /// Makes all three networks, for hosts 1 to `hosts`.
     ///
     /// # Errors
     /// If the namespace cannot be made: that needs root, `ip`, `nsenter`,
     /// `setpriv`, `unshare` and `ping`.
     pub fn new(hosts: u8) -> Result<Network> {
+        Network::of(hosts, &Net::ALL)
+    }
+
+    /// The same with these networks only: what is not there costs nothing.
+    ///
+    /// # Errors
+    /// As [`Network::new`].
+    pub fn of(hosts: u8, nets: &'static [Net]) -> Result<Network> {
         let holder = Command::new("setpriv")
             .args([
                 "--pdeathsig",
@@ -87,12 +106,13 @@ impl Network {
             .context("cannot start unshare")?;
         // From here on, Drop takes it down again.
         let mut network = Network {
+            nets,
             holder,
             pings: Vec::new(),
         };
         network.wait_until_apart()?;
-        run(network.command("sh").args(["-euc", &script(hosts)]))?.expect_success()?;
-        for net in Net::ALL {
+        run(network.command("sh").args(["-euc", &script(hosts, nets)]))?.expect_success()?;
+        for &net in nets {
             let ping = network.keep_awake(net)?;
             network.pings.push(ping);
         }
@@ -109,10 +129,10 @@ impl Network {
         command
     }
 
-    /// What the kernel of a host is told to be on all three networks.
-    pub(super) fn kernel_arguments(node: u8) -> Vec<String> {
+    /// What the kernel of a host is told to be on all of the networks.
+    pub(super) fn kernel_arguments(&self, node: u8) -> Vec<String> {
         // Without gro, the driver drops every segmented frame.
-        let argument = |net: Net| {
+        let argument = |&net: &Net| {
             format!(
                 "vec{}:transport=tap,ifname={},depth=128,gro=1,mac={}",
                 net as u8,
@@ -120,7 +140,7 @@ impl Network {
                 net.mac(node)
             )
         };
-        Net::ALL.into_iter().map(argument).collect()
+        self.nets.iter().map(argument).collect()
     }
 
     /// What a host's interface has carried so far. The pings that keep it
@@ -139,9 +159,12 @@ impl Network {
     /// # Errors
     /// If the host has no tap.
     pub fn set_link(&self, net: Net, node: u8, is_up: bool) -> Result<()> {
-        let state = if is_up { "up" } else { "down" };
-        let mut command = self.command("ip");
-        run(command.args(["link", "set", &net.tap(node), state]))?.expect_success()?;
+        // The bridge's end of it: a host that writes to a tap that is down
+        // gives its interface up for good.
+        let state = if is_up { "forwarding" } else { "disabled" };
+        let mut command = self.command("bridge");
+        run(command.args(["link", "set", "dev", &net.tap(node), "state", state]))?
+            .expect_success()?;
         Ok(())
     }
 
@@ -164,7 +187,7 @@ impl Network {
     fn keep_awake(&self, net: Net) -> Result<Child> {
         let everyone = net.address(255);
         self.command("ping")
-            .args(["-q", "-b", "-i", "0.005", &everyone])
+            .args(["-q", "-b", "-i", net.ping_s(), &everyone])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -184,9 +207,9 @@ impl Drop for Network {
 }
 
 /// The commands that make the bridges and taps.
-fn script(hosts: u8) -> String {
+fn script(hosts: u8, nets: &[Net]) -> String {
     let mut script = String::from("ip link set lo up\n");
-    for net in Net::ALL {
+    for &net in nets {
         let bridge = format!("br{}", net as u8);
         script += &format!(
             "ip link add {bridge} type bridge stp_state 0 forward_delay 0 mcast_snooping 0\n\

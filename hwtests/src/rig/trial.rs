@@ -76,6 +76,12 @@ impl Trial {
     pub fn join(&self, name: impl AsRef<Path>) -> PathBuf {
         self.scratch.join(name)
     }
+
+    /// Says when something had come to pass: on failure, and to who asks the
+    /// test harness to show it.
+    pub fn say(&self, what: &str) {
+        eprintln!("{:6.1} s: {what}", self.started.elapsed().as_secs_f64());
+    }
 }
 
 impl Drop for Trial {

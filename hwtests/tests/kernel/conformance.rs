@@ -5,12 +5,11 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use longhaul_hwtests::rig::iscsi::{door, log_in};
+use longhaul_hwtests::rig::library;
+use longhaul_hwtests::rig::seen::{self, VOLUMES};
 use longhaul_hwtests::rig::trial::plain;
 use longhaul_hwtests::rig::{Host, Kernel, Net, Network, trial};
-
-use crate::iscsi::{door, log_in};
-use crate::library;
-use crate::seen::{self, VOLUMES};
 
 /// The cases take some seconds; a guest that shares its core takes longer.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -55,9 +54,9 @@ fn two_nexuses(name: &'static str, kernel: Kernel, kind: &str) -> Result<()> {
     trial(name, &plain(kernel), 2, |trial| {
         let network = Network::new(2)?;
         let mut target = Host::boot_on(&network, trial, kernel, 1)?;
-        library::serve(&mut target, &door(&PATHS, &[2]))?;
+        library::serve(&mut target, &door(1, &PATHS, &[2]))?;
         let mut host = Host::boot_on(&network, trial, kernel, 2)?;
-        log_in(&mut host, 2, &PATHS)?;
+        log_in(&mut host, 2, 1, &PATHS)?;
         let seen = seen::look(&mut host, 2)?;
         host.run(&seen.load(VOLUMES[0], 0))?;
         let [one, other] = [0, 1].map(|path| {

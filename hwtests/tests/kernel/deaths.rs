@@ -12,14 +12,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use longhaul_hwtests::moments::Moments;
 use longhaul_hwtests::program::number;
+use longhaul_hwtests::rig::iscsi::{door, log_in};
+use longhaul_hwtests::rig::library;
+use longhaul_hwtests::rig::seen::{self, VOLUMES};
 use longhaul_hwtests::rig::trial::plain;
 use longhaul_hwtests::rig::{Host, Job, Kernel, Net, Network, Trial, trial};
 use serde_json::Value;
 
-use crate::iscsi::{door, log_in};
+use crate::data;
 use crate::mover::compare_with;
-use crate::seen::{self, VOLUMES};
-use crate::{data, library};
 
 /// Hosts that die, half of them with a journal that survives.
 const DEATHS: u64 = 20;
@@ -49,9 +50,9 @@ fn r8_r24_r25_hosts_die_and_another_goes_on_over_iscsi() -> Result<()> {
     trial(name, &plain(KERNEL), 3, |trial| {
         let network = Network::new(3)?;
         let mut target = Host::boot_on(&network, trial, KERNEL, 1)?;
-        library::serve(&mut target, &door(&[Net::San], &[2, 3]))?;
+        library::serve(&mut target, &door(1, &[Net::San], &[2, 3]))?;
         let mut survivor = Host::boot_on(&network, trial, KERNEL, 3)?;
-        log_in(&mut survivor, 3, &[Net::San])?;
+        log_in(&mut survivor, 3, 1, &[Net::San])?;
         let seen = seen::look(&mut survivor, 1)?;
         let mut hosts = Hosts {
             trial,
@@ -169,7 +170,7 @@ impl Hosts<'_> {
     /// what, if anything had begun.
     fn one(&mut self, moment: Duration, with_journal: bool) -> Result<Option<String>> {
         let mut dying = Host::boot_on(self.network, self.trial, KERNEL, 2)?;
-        log_in(&mut dying, 2, &[Net::San])?;
+        log_in(&mut dying, 2, 1, &[Net::San])?;
         seen::look(&mut dying, 1)?;
         let mounting = self.mounting("");
         dying.run(&mounting)?;

@@ -2,11 +2,11 @@
 //! are not ours, by each of its doors.
 
 use anyhow::{Result, ensure};
+use longhaul_hwtests::rig::library;
 use longhaul_hwtests::rig::trial::plain;
 use longhaul_hwtests::rig::{Host, Kernel, Net, Network, Part, trial};
 
-use crate::library;
-use crate::{data, fcoe, iscsi};
+use crate::{data, fcoe, initiators};
 
 /// A logical unit's nodes, as lsscsi lists them.
 struct Node {
@@ -98,7 +98,7 @@ fn tar_writes_over_iscsi_and_another_host_cannot() -> Result<()> {
     let name = "tar_writes_over_iscsi_and_another_host_cannot";
     trial(name, &plain(Kernel::V6_1), 3, |trial| {
         let network = Network::new(3)?;
-        let (_target, [mut first, mut second]) = iscsi::hosts(&network, trial, Kernel::V6_1)?;
+        let (_target, [mut first, mut second]) = initiators::hosts(&network, trial, Kernel::V6_1)?;
         let [of_first, of_second] = [nodes(&mut first)?, nodes(&mut second)?];
         let serials = "for sg in /dev/sg*; do sg_vpd --page=sn $sg; done | grep -i serial | sort";
         ensure!(

@@ -1,9 +1,8 @@
 //! A SAN over Fibre Channel: FCoE, two ports without a switch.
 
 use anyhow::Result;
+use longhaul_hwtests::rig::library;
 use longhaul_hwtests::rig::{Host, Kernel, Net, Network, Trial};
-
-use crate::library;
 
 /// The name of a host's port: FCoE makes it of the MAC address.
 pub fn wwpn(node: u8) -> String {

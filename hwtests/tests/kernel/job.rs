@@ -1,11 +1,11 @@
 //! The main job through each door of the kernel's.
 
 use anyhow::Result;
+use longhaul_hwtests::rig::library;
+use longhaul_hwtests::rig::seen::{self, VOLUMES};
 use longhaul_hwtests::rig::trial::plain;
 use longhaul_hwtests::rig::{Host, Kernel, trial};
 
-use crate::library;
-use crate::seen::{self, VOLUMES};
 use crate::{data, mover};
 
 /// Labels, backs up, verifies, restores and compares on a drive by each of

@@ -1,14 +1,14 @@
 //! Two paths to one drive.
 
 use anyhow::{Result, ensure};
+use longhaul_hwtests::rig::iscsi::{door, log_in};
+use longhaul_hwtests::rig::library;
+use longhaul_hwtests::rig::seen::{self, VOLUMES};
 use longhaul_hwtests::rig::trial::plain;
 use longhaul_hwtests::rig::{Host, Kernel, Net, Network, trial};
 
 use crate::devices::{hear_attentions, is_conflict, write_a_block};
-use crate::iscsi::{door, log_in};
-use crate::library;
 use crate::san::wait_until_sent;
-use crate::seen::{self, VOLUMES};
 use crate::{data, mover};
 
 const PATHS: [Net; 2] = [Net::San, Net::SecondSan];
@@ -17,12 +17,12 @@ fn cut_path(name: &'static str, kernel: Kernel) -> Result<()> {
     trial(name, &plain(kernel), 3, |trial| {
         let network = Network::new(3)?;
         let mut target = Host::boot_on(&network, trial, kernel, 1)?;
-        library::serve(&mut target, &door(&PATHS, &[2, 3]))?;
+        library::serve(&mut target, &door(1, &PATHS, &[2, 3]))?;
         let mut host = Host::boot_on(&network, trial, kernel, 2)?;
         data::make(&mut host)?;
-        log_in(&mut host, 2, &PATHS)?;
+        log_in(&mut host, 2, 1, &PATHS)?;
         let mut other = Host::boot_on(&network, trial, kernel, 3)?;
-        log_in(&mut other, 3, &[Net::SecondSan])?;
+        log_in(&mut other, 3, 1, &[Net::SecondSan])?;
 
         // One drive, not two.
         let seen = seen::look(&mut host, 2)?;

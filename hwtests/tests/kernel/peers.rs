@@ -1,11 +1,11 @@
 //! Other people's programs on the same drives and volumes.
 
 use anyhow::{Context, Result, ensure};
+use longhaul_hwtests::rig::library;
+use longhaul_hwtests::rig::seen::{self, Seen, VOLUMES};
 use longhaul_hwtests::rig::trial::plain;
 use longhaul_hwtests::rig::{Host, Kernel, trial};
 
-use crate::library;
-use crate::seen::{self, Seen, VOLUMES};
 use crate::{data, mover};
 
 /// A host that serves a library to itself, with a volume in its first drive,

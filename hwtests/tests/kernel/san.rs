@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use longhaul_hwtests::rig::iscsi::initiator;
+use longhaul_hwtests::rig::seen::{self, Seen, VOLUMES};
 use longhaul_hwtests::rig::trial::plain;
 use longhaul_hwtests::rig::{Host, Kernel, Net, Network, trial};
 
 use crate::devices::{is_conflict, write_a_block};
-use crate::iscsi::{hosts, initiator};
-use crate::seen::{self, Seen, VOLUMES};
+use crate::initiators::hosts;
 use crate::{data, mover};
 
 /// Bytes of the tree, at least.

@@ -1,11 +1,11 @@
 //! A mover that is stopped (SIGSTOP, the freezer) while commands are under way.
 
 use anyhow::{Context, Result, ensure};
+use longhaul_hwtests::rig::library;
+use longhaul_hwtests::rig::seen::{self, VOLUMES};
 use longhaul_hwtests::rig::trial::plain;
 use longhaul_hwtests::rig::{Host, Kernel, trial};
 
-use crate::library;
-use crate::seen::{self, VOLUMES};
 use crate::{data, mover};
 
 /// Stops and continues the backup every few milliseconds, to its end.

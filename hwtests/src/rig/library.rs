@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use longhaul_hwtests::rig::{Host, Job};
+
+use super::host::{Host, Job};
 
 /// A target, and what it serves, are there after a second or two.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Serves a library of two drives to whom the door says; no door is this host
 /// itself, whose tape drivers are loaded then.
+///
+/// # Errors
+/// If it does not come to be ready.
 pub fn serve(host: &mut Host, door: &str) -> Result<Job> {
     host.run(
         "modprobe -a target_core_user sg st ch
@@ -23,6 +27,9 @@ pub fn serve(host: &mut Host, door: &str) -> Result<Job> {
 }
 
 /// Ends the service in order: nothing of it is left in the kernel.
+///
+/// # Errors
+/// If it does not end well, or leaves something.
 pub fn stop(host: &mut Host, server: &Job) -> Result<()> {
     host.run("pkill -TERM -x lh-vtl")?;
     host.finish(server, PATIENCE)?.expect_success()?;

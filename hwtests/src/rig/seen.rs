@@ -1,8 +1,9 @@
 //! The library as `lh-mover drives` lists it on a host.
 
 use anyhow::{Context, Result};
-use longhaul_hwtests::rig::Host;
 use serde_json::Value;
+
+use super::host::Host;
 
 /// What the cartridges are called, in the order of their slots.
 pub const VOLUMES: [&str; 4] = ["LH0001L9", "LH0002L9", "LH0003L9", "LH0004L9"];
@@ -25,6 +26,9 @@ pub struct Drive {
 
 impl Drive {
     /// A device node of its first path: `sg`, `nst`, `bsg`.
+    ///
+    /// # Errors
+    /// If it has none of this kind.
     pub fn node(&self, kind: &str) -> Result<String> {
         let node = self.report["paths"][0][kind].as_str();
         Ok(node
@@ -40,6 +44,9 @@ impl Drive {
 
 /// Looks, until the kernel has found the changer and both drives by so many
 /// paths.
+///
+/// # Errors
+/// If it does not find them.
 pub fn look(host: &mut Host, paths: usize) -> Result<Seen> {
     let mut last = Value::Null;
     for _ in 0..40 {
