@@ -24,6 +24,8 @@ const SETTINGS: Settings = Settings {
     cluster: Uuid::from_u128(1),
     alive_ms: 2_000,
     retry_ms: 60_000,
+    is_clustered: false,
+    node: None,
 };
 
 /// How long a start took.

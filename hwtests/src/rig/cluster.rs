@@ -263,7 +263,10 @@ impl Cluster<'_> {
     }
 
     /// The first node that can be asked.
-    fn any(&self) -> Result<u8> {
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn any(&self) -> Result<u8> {
         let here = self.nodes.iter().find(|(node, host)| {
             !self.away.contains(node) && matches!(host.power().ended(), Ok(None))
         });
@@ -324,12 +327,18 @@ impl Cluster<'_> {
              [ -z \"$is_new\" ] ||
                  install -o hacluster -g haclient -m 600 {} /var/lib/pacemaker/cib/cib.xml
              install -m 755 {} /usr/sbin/fence_rig
+             for program in lh-control lh-mover; do
+                 ln -s $(command -v $program) /usr/bin/$program
+             done
+             install -D -m 755 -t /usr/lib/ocf/resource.d/longhaul {agents}/coordinator {agents}/backup
+             install -D -m 755 -t /usr/lib/longhaul {agents}/longhaul-alert
              cp /cluster/corosync.conf /etc/corosync/corosync.conf
              install -d -o hacluster -g haclient -m 750 /run/crm\n",
             self.folder().display(),
             own.display(),
             rig("cib.xml"),
             rig("fence_rig"),
+            agents = Host::path_of(parts::agents()),
         );
         for other in NODES {
             let address = Net::Lan.address(other);

@@ -75,6 +75,11 @@ pub(super) fn scripts() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/rig"))
 }
 
+/// The folder of the agents that Pacemaker runs.
+pub(super) fn agents() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../tools/ocf"))
+}
+
 /// The folder where the parts are.
 ///
 /// # Errors

@@ -8,6 +8,8 @@ use std::env;
 use longhaul_hwtests::rig::Kernel;
 
 mod application;
+mod dies;
+mod house;
 mod liars;
 mod moves;
 

@@ -145,6 +145,7 @@ impl World {
             Output::Refuse(_)
             | Output::Answer(..)
             | Output::Notify(_)
+            | Output::LookAtCluster
             | Output::Change(_)
             | Output::Keep(..)
             | Output::KeepSet(..)

@@ -1,0 +1,87 @@
+//! Nodes that die while a backup is under way.
+
+use anyhow::{Context, Result, ensure};
+use longhaul_hwtests::rig::cluster::PATIENCE;
+use longhaul_hwtests::rig::trial::plain;
+use longhaul_hwtests::rig::{Cluster, trial};
+use serde_json::Value;
+
+use crate::application::{self, runs};
+use crate::{house, kernel};
+
+/// Megabytes that are backed up: it takes some seconds.
+const MEGABYTES: u32 = 180;
+
+/// Of a run that was hit once: its last attempt went on with the one before, with
+/// a newer token, on another node.
+fn went_on(shown: &Value, from: u8) -> Result<()> {
+    let attempts = shown["attempts"].as_array().context("attempts")?;
+    let [new, old] = &attempts[..] else {
+        anyhow::bail!("two attempts: {shown}");
+    };
+    let (new, old) = (&new["row"], &old["row"]);
+    ensure!(
+        old["node"] == format!("n{from}") && new["node"] != old["node"],
+        "{shown}"
+    );
+    ensure!(
+        new["resumes"] == 1 && new["token"].as_u64() > old["token"].as_u64(),
+        "{shown}"
+    );
+    ensure!(new["preempts"][0] == old["token"], "{shown}");
+    Ok(())
+}
+
+#[test]
+fn r2b_r2c_r3_r13_r14_r20_r24_the_node_of_coordinator_application_and_backup_dies() -> Result<()> {
+    let name = "r2b_r2c_r3_r13_r14_r20_r24_the_node_of_coordinator_application_and_backup_dies";
+    trial(name, &plain(kernel()), 4, |trial| {
+        let mut cluster = Cluster::start(trial, kernel())?;
+        trial.say("started");
+        application::run_on(&mut cluster, 1)?;
+        house::set_up(&mut cluster, 1)?;
+        trial.say("the coordinator runs");
+        house::label(&mut cluster, 2)?;
+        house::job(&mut cluster, 1, MEGABYTES, "")?;
+        trial.say("there is a job");
+        let (run, node) = house::begin(&mut cluster)?;
+        ensure!(node == "n1", "it runs on {node}");
+        trial.say("it is in the middle");
+
+        cluster.cut_power(1)?;
+        trial.say("n1 has no power");
+        let coordinator = house::coordinator(&mut cluster, None)?;
+        trial.say("the coordinator runs elsewhere");
+        let application = runs(&mut cluster, None)?;
+        ensure!(coordinator != 1 && application != 1);
+        let shown = house::is_done(&mut cluster, &run)?;
+        trial.say("the run is done");
+        went_on(&shown, 1)?;
+        let told = house::ask(&mut cluster, "failover show n1")?;
+        trial.say(&told);
+        for word in [
+            "the coordinator had run there",
+            "fenced",
+            "from its checkpoint",
+            "ordered on",
+        ] {
+            ensure!(told.contains(word), "no {word:?} in\n{told}");
+        }
+        house::restores(&mut cluster, application)?;
+        trial.say("restored");
+
+        // The node that was dead is put to use again.
+        cluster.boot(&[1])?;
+        house::start_service(&mut cluster, 1)?;
+        cluster.wait_until_online(&[1, 2, 3])?;
+        let back = "n1 is connected again";
+        longhaul_hwtests::until::within(PATIENCE, back, || {
+            let status = house::json(&mut cluster, "status")?;
+            let nodes = status["nodes"]["lines"].as_array().context("nodes")?;
+            let connected = nodes.iter().filter(|node| node["is_connected"] == true);
+            Ok((connected.count() == 3).then_some(()))
+        })?;
+        trial.say(back);
+        Ok(())
+    })
+}

@@ -1,0 +1,233 @@
+//! Longhaul in a cluster: the coordinator is a resource of it, each node has a
+//! backup service, and a job follows the application.
+
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use longhaul_hwtests::rig::Cluster;
+use longhaul_hwtests::rig::cluster::{NODES, PATIENCE};
+use longhaul_hwtests::until::within;
+use serde_json::Value;
+
+/// The resource that is the coordinator.
+const COORDINATOR: &str = "longhaul-control";
+/// The group that it is in.
+pub const GROUP: &str = "longhaul";
+/// Where the file system with its folder is mounted.
+const FOLDER: &str = "/srv/longhaul";
+const ADDRESS: &str = "10.9.0.101";
+/// What the job backs up.
+pub const SOURCE: &str = "/srv/application/source";
+/// What is asked of the coordinator while it may be moving.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Sets Longhaul up as docs/cluster.md has it, with the coordinator preferably on
+/// this node: once it runs, and all services are connected.
+pub fn set_up(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
+    cluster.run(
+        node,
+        &format!(
+            "mkdir -p {FOLDER}
+             mount /dev/san/database {FOLDER}
+             control='lh-control --dir {FOLDER}/control'
+             $control init --listen {ADDRESS}:7417
+             sed -i '/^alive_s\\|^retry_s\\|^cluster/d' {FOLDER}/control/coordinator.toml
+             printf 'alive_s = 1\\nretry_s = 1\\ncluster = \"pacemaker\"\\n' \\
+                 >>{FOLDER}/control/coordinator.toml
+             for node in n1 n2 n3; do
+                 $control enroll $node --out /cluster/enrolled/$node
+             done
+             mkdir /cluster/desk
+             cp -r {FOLDER}/control/operator {FOLDER}/control/operator.toml /cluster/desk/
+             umount {FOLDER}"
+        ),
+    )?;
+    for node in NODES {
+        cluster.run(
+            node,
+            &format!(
+                "mkdir -p {FOLDER} /own/longhaul
+                 cp /cluster/enrolled/n{node}/*.pem /own/longhaul/
+                 cat >/own/longhaul/mover.toml <<END
+coordinator = \"{ADDRESS}:7417\"
+tls = \".\"
+state = \"state\"
+look_s = 2
+buffer_mib = 16
+checkpoint_s = 0.1
+END"
+            ),
+        )?;
+        start_service(cluster, node)?;
+    }
+    cluster.configure(&format!(
+        "primitive longhaul-fs Filesystem \
+             params device=/dev/san/database directory={FOLDER} fstype=ext4 \
+             op start timeout=60s op stop timeout=60s op monitor interval=20s timeout=40s
+         primitive longhaul-ip IPaddr2 params ip={ADDRESS} cidr_netmask=24 nic=vec0 \
+             op monitor interval=10s timeout=20s
+         primitive {COORDINATOR} ocf:longhaul:coordinator params dir={FOLDER}/control \
+             op start timeout=60s op stop timeout=40s op monitor interval=10s timeout=20s
+         group {GROUP} longhaul-fs longhaul-ip {COORDINATOR} meta resource-stickiness=100
+         location coordinator-preferred {GROUP} 50: n{node}"
+    ))?;
+    cluster.wait_until_runs(COORDINATOR, Some(node))?;
+    for node in NODES {
+        ask(cluster, &format!("node add n{node}"))?;
+    }
+    drives_are_known(cluster)
+}
+
+/// Starts a node's backup service, which is started again if it dies, as systemd
+/// would.
+pub fn start_service(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
+    cluster.run(node, &format!("mkdir -p {FOLDER} /srv/application"))?;
+    cluster.node(node)?.start(
+        "while :; do
+             lh-mover -v serve --config /own/longhaul/mover.toml || true
+             sleep 1
+         done",
+    )?;
+    Ok(())
+}
+
+/// Where the coordinator runs.
+pub fn coordinator(cluster: &mut Cluster<'_>, on: Option<u8>) -> Result<u8> {
+    cluster.wait_until_runs(COORDINATOR, on)
+}
+
+/// What an operator's command says; the coordinator must be there.
+pub fn ask(cluster: &mut Cluster<'_>, command: &str) -> Result<String> {
+    let node = cluster.any()?;
+    cluster.run(node, &format!("lh-control --dir /cluster/desk {command}"))
+}
+
+/// The same as JSON, from whichever node there is.
+pub fn json(cluster: &mut Cluster<'_>, command: &str) -> Result<Value> {
+    let said = ask(cluster, &format!("--json {command} 2>/dev/null"))?;
+    serde_json::from_str(&said).with_context(|| format!("{command}: {said}"))
+}
+
+/// Waits until all nodes reach the same two drives, and puts these into a pool.
+fn drives_are_known(cluster: &mut Cluster<'_>) -> Result<()> {
+    within(PATIENCE, "all nodes reach all drives", || {
+        let rows = json(cluster, "node list")?;
+        let count = |row: &Value| row["row"]["reaches"].as_array().map_or(0, Vec::len);
+        let all = rows.as_array().context("a list")?;
+        Ok((all.iter().filter(|row| count(row) == 2).count() == NODES.len()).then_some(()))
+    })?;
+    for drive in drives(cluster)? {
+        ask(cluster, &format!("drive change {drive} --pool drives"))?;
+    }
+    Ok(())
+}
+
+/// Serial numbers of the drives.
+pub fn drives(cluster: &mut Cluster<'_>) -> Result<Vec<String>> {
+    let rows = json(cluster, "drive list")?;
+    let rows = rows.as_array().context("a list")?;
+    let keys = rows.iter().filter_map(|row| row["key"].as_str());
+    Ok(keys.map(str::to_owned).collect())
+}
+
+/// Makes two cartridges volumes, by the service of a node.
+pub fn label(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
+    let drive = drives(cluster)?.remove(0);
+    for volume in ["LH0001", "LH0002"] {
+        let label = format!("--pool daily --node n{node} --drive {drive} --barcode {volume}L9");
+        ask(cluster, &format!("volume label {volume} {label}"))?;
+    }
+    Ok(())
+}
+
+/// Gives the application so many megabytes of data on the node where it runs, and
+/// has them backed up by a job that follows it.
+pub fn job(cluster: &mut Cluster<'_>, node: u8, megabytes: u32, more: &str) -> Result<()> {
+    cluster.run(
+        node,
+        &format!(
+            "mkdir -p {SOURCE}/deep/er
+             for number in $(seq {megabytes}); do
+                 head -c 1000000 /dev/urandom >{SOURCE}/$number
+             done
+             ln -s ../1 {SOURCE}/deep/link
+             mkfifo {SOURCE}/deep/er/fifo
+             sync -f {SOURCE}"
+        ),
+    )?;
+    let application = crate::application::APPLICATION;
+    ask(
+        cluster,
+        &format!(
+            "job add app --path {SOURCE} --application {application} --pool drives \
+             --volumes daily {more}"
+        ),
+    )?;
+    Ok(())
+}
+
+/// Has the job run, and waits until it is in the middle: a checkpoint of it is
+/// known. The run, and the node.
+pub fn begin(cluster: &mut Cluster<'_>) -> Result<(String, String)> {
+    let run = json(cluster, "job run app")?;
+    let run = run["run"].as_str().context("a run")?.to_owned();
+    let node = within(PATIENCE, "it has a checkpoint", || {
+        let shown = show(cluster, &run)?;
+        let attempts = shown["attempts"].as_array().context("attempts")?;
+        ensure!(
+            attempts.iter().all(|one| one["row"]["ended"].is_null()),
+            "it has ended: {shown}"
+        );
+        let newest = attempts.first().map(|one| &one["row"]);
+        let newest = newest.filter(|row| row["point"]["bytes"].as_u64() > Some(0));
+        Ok(newest.and_then(|row| row["node"].as_str().map(str::to_owned)))
+    })?;
+    Ok((run, node))
+}
+
+/// All that there is of a run, its attempts the newest first.
+pub fn show(cluster: &mut Cluster<'_>, run: &str) -> Result<Value> {
+    json(cluster, &format!("run show {run}"))
+}
+
+/// Waits until a run is done, whatever the coordinator does meanwhile: all that
+/// there is of it.
+pub fn is_done(cluster: &mut Cluster<'_>, run: &str) -> Result<Value> {
+    let mut last = String::new();
+    within(PATIENCE, "the run is done", || {
+        let node = cluster.any()?;
+        let ask = format!("lh-control --dir /cluster/desk --json run show {run}");
+        let ended = cluster.node(node)?.run_within(&ask, PATIENCE)?;
+        last.clone_from(&ended.said);
+        let shown: Option<Value> = serde_json::from_str(&ended.said).ok();
+        let stands = |shown: &Value| shown["status"]["stands"].as_str().map(str::to_owned);
+        match shown.as_ref().and_then(stands).as_deref() {
+            Some("done") => Ok(shown),
+            Some("failed" | "held") => anyhow::bail!("it has failed"),
+            _ => {
+                thread::sleep(PAUSE);
+                Ok(None)
+            }
+        }
+    })
+    .with_context(|| last)
+}
+
+/// What a run has made comes back from the tape on the node where the application
+/// is, as the source is.
+pub fn restores(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
+    let to = "/srv/application/restored";
+    let drive = drives(cluster)?.remove(0);
+    let restore = format!("restore --job app --to {to} --node n{node} --drive {drive} --wait");
+    let restored = cluster.node(node)?.run_within(
+        &format!("lh-control --dir /cluster/desk {restore}"),
+        PATIENCE,
+    )?;
+    restored.expect_success()?;
+    cluster.run(
+        node,
+        &format!("diff -r --no-dereference {SOURCE} {to}{SOURCE}; rm -r {to}"),
+    )?;
+    Ok(())
+}
