@@ -50,6 +50,8 @@ fn r2b_r2c_r3_r13_r14_r20_r24_the_node_of_coordinator_application_and_backup_die
 
         cluster.cut_power(1)?;
         trial.say("n1 has no power");
+        cluster.fencing().wait_until_asked(1, 0, PATIENCE)?;
+        trial.say("it was fenced");
         let coordinator = house::coordinator(&mut cluster, None)?;
         trial.say("the coordinator runs elsewhere");
         let application = runs(&mut cluster, None)?;

@@ -147,12 +147,11 @@ pub fn job(cluster: &mut Cluster<'_>, node: u8, megabytes: u32, more: &str) -> R
     cluster.run(
         node,
         &format!(
-            "mkdir -p {SOURCE}/deep/er
+            "mkdir -p {SOURCE}/deep
              for number in $(seq {megabytes}); do
                  head -c 1000000 /dev/urandom >{SOURCE}/$number
              done
              ln -s ../1 {SOURCE}/deep/link
-             mkfifo {SOURCE}/deep/er/fifo
              sync -f {SOURCE}"
         ),
     )?;
@@ -160,7 +159,7 @@ pub fn job(cluster: &mut Cluster<'_>, node: u8, megabytes: u32, more: &str) -> R
     ask(
         cluster,
         &format!(
-            "job add app --path {SOURCE} --application {application} --pool drives \
+            "job add app --path {SOURCE} --application {application} --drive-pool drives \
              --volumes daily {more}"
         ),
     )?;
