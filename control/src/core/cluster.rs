@@ -119,26 +119,30 @@ impl Coordinator {
         let is_new = fenced > known;
         let was_coordinator = self.host_before.as_ref() == Some(name);
         let is_hit = self.state.under_way(name).next().is_some() || was_coordinator;
+        let cluster = match &self.settings.node {
+            Some(own) => cluster_service(own),
+            None => "the coordinator's cluster service".into(),
+        };
         if node.is_up() {
             self.is_back(now, name);
         } else if node.unclean || (!node.online && (is_new || is_hit)) {
+            let is_dead = self.open_failover(name).is_some_and(|id| {
+                let row = self.state.failovers.get(&id);
+                row.is_some_and(|row| row.dead.is_some())
+            });
             let words = match (node.unclean, node.online) {
                 (true, true) => "it has failed, and is to be fenced",
                 (true, false) => "it is lost, and not known to be down",
                 (false, _) => "it is not there",
             };
-            self.is_lost(
-                now,
-                name,
-                was_coordinator,
-                "the coordinator's",
-                words.into(),
-            );
+            // Of one that is known to be dead that is no news.
+            if node.unclean || !is_dead {
+                self.is_lost(now, name, was_coordinator, &cluster, words.into());
+            }
         }
-        let cluster = "the coordinator's";
         if let Some(at) = fenced.filter(|_| is_new) {
             self.note_fenced(name, at);
-            self.confirmed(now, name, at, cluster, "it was fenced", !node.is_up());
+            self.confirmed(now, name, at, &cluster, "it was fenced", !node.is_up());
         } else if !snapshot.stonith_enabled && !node.online && !node.unclean {
             self.followed(now, name);
         }
@@ -421,7 +425,7 @@ impl Coordinator {
         if !self.state.nodes.contains_key(&node) {
             return;
         }
-        let (by, said) = (format!("node {by}'s"), words(&said));
+        let (by, said) = (cluster_service(by), words(&said));
         if let Some(id) = self.open_failover(&node) {
             self.amend(&id, |row| {
                 row.say(now, &by, said);
@@ -438,4 +442,9 @@ impl Coordinator {
             words: said,
         });
     }
+}
+
+/// Who says something of a node.
+fn cluster_service(of: &Name) -> String {
+    format!("the cluster service of {of}")
 }

@@ -56,7 +56,8 @@ state = \"state\"
 look_s = 2
 buffer_mib = 16
 checkpoint_s = 0.1
-END"
+END
+                 sync -f /own"
             ),
         )?;
         start_service(cluster, node)?;

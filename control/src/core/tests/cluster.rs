@@ -362,10 +362,13 @@ fn r20_r21_the_failure_of_the_coordinators_node_is_written_down_with_what_others
     assert_eq!(
         said,
         [
-            ("node n2's", "it is lost"),
-            ("the coordinator's", "it is not there"),
-            ("the coordinator's", "it was fenced"),
-            ("node n2's", "it could not be fenced: no route"),
+            ("the cluster service of n2", "it is lost"),
+            ("the cluster service of n2", "it is not there"),
+            ("the cluster service of n2", "it was fenced"),
+            (
+                "the cluster service of n2",
+                "it could not be fenced: no route"
+            ),
         ]
     );
 }
