@@ -2,80 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use longhaul_protocol::Time;
-use serde::{Deserialize, Serialize};
+use longhaul_protocol::event::{Membership, TEXT_BYTES_MAX, What};
+use longhaul_protocol::{Event, Time};
 
-use crate::{TEXT_BYTES_MAX, cut};
-
-/// Something that has happened in a cluster, as one node was told it.
-///
-/// Each node's cluster service tells its own alert agents, so the same thing is told
-/// on several nodes, not always at the same time, and not on one that is gone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Event {
-    /// When it happened, by the clock of the node that was told.
-    pub at: Time,
-    /// Counts what that node's cluster service tells, anew after each start.
-    pub sequence: u64,
-    /// The node that it is about.
-    pub node: String,
-    /// What it is.
-    #[serde(flatten)]
-    pub what: What,
-}
-
-/// What has happened.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum What {
-    /// A node has come or gone.
-    Node {
-        /// Which of the two.
-        state: Membership,
-    },
-    /// An order to fence the node has ended.
-    Fencing {
-        /// `reboot`, `off` or `on`, if the words say so.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        action: Option<String>,
-        /// 0 if it is done.
-        code: i32,
-        /// For people: who did it, and who asked for it.
-        words: String,
-    },
-    /// An operation on a resource has ended there.
-    Resource {
-        /// The resource.
-        resource: String,
-        /// `start`, `stop`, `monitor` and the like.
-        task: String,
-        /// The code of the resource agent API that it ended with.
-        code: i32,
-        /// The code that was expected.
-        expected: i32,
-        /// Pacemaker's own status of the operation: 0 if it is done.
-        status: i32,
-        /// For people.
-        words: String,
-    },
-    /// An attribute of the node has changed.
-    Attribute {
-        /// Its name.
-        name: String,
-        /// What it is now; nothing if it was removed.
-        value: String,
-    },
-}
-
-/// Whether a node is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Membership {
-    /// It is.
-    Member,
-    /// It is not.
-    Lost,
-}
+use crate::cut;
 
 /// Why variables say nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -93,49 +23,47 @@ pub enum NoEvent {
     },
 }
 
-impl Event {
-    /// Reads the variables that Pacemaker gives an alert agent, by their names
-    /// (`CRM_alert_kind` and so on). Others are ignored. Texts are up to
-    /// [`TEXT_BYTES_MAX`] bytes.
-    ///
-    /// # Errors
-    /// If one is missing that an event of the kind has, or makes no sense.
-    pub fn from_variables(variables: &BTreeMap<String, String>) -> Result<Event, NoEvent> {
-        let from = Variables(variables);
-        let kind = from.text("CRM_alert_kind")?;
-        let what = match kind {
-            "node" => What::Node {
-                state: membership(from.text("CRM_alert_desc")?)?,
-            },
-            "fencing" => {
-                let words = from.words("CRM_alert_desc");
-                What::Fencing {
-                    action: action(&words).map(str::to_owned),
-                    code: from.number("CRM_alert_rc")?,
-                    words,
-                }
-            }
-            "resource" => What::Resource {
-                resource: from.text("CRM_alert_rsc")?.to_owned(),
-                task: from.text("CRM_alert_task")?.to_owned(),
+/// Reads the variables that Pacemaker gives an alert agent, by their names
+/// (`CRM_alert_kind` and so on). Others are ignored. Texts are up to
+/// [`TEXT_BYTES_MAX`] bytes.
+///
+/// # Errors
+/// If one is missing that an event of the kind has, or makes no sense.
+pub fn event_from_variables(variables: &BTreeMap<String, String>) -> Result<Event, NoEvent> {
+    let from = Variables(variables);
+    let kind = from.text("CRM_alert_kind")?;
+    let what = match kind {
+        "node" => What::Node {
+            state: membership(from.text("CRM_alert_desc")?)?,
+        },
+        "fencing" => {
+            let words = from.words("CRM_alert_desc");
+            What::Fencing {
+                action: action(&words).map(str::to_owned),
                 code: from.number("CRM_alert_rc")?,
-                expected: from.number("CRM_alert_target_rc")?,
-                status: from.number("CRM_alert_status")?,
-                words: from.words("CRM_alert_desc"),
-            },
-            "attribute" => What::Attribute {
-                name: from.text("CRM_alert_attribute_name")?.to_owned(),
-                value: from.words("CRM_alert_attribute_value"),
-            },
-            other => return Err(wrong("CRM_alert_kind", other)),
-        };
-        Ok(Event {
-            at: from.time()?,
-            sequence: from.number("CRM_alert_node_sequence")?,
-            node: from.text("CRM_alert_node")?.to_owned(),
-            what,
-        })
-    }
+                words,
+            }
+        }
+        "resource" => What::Resource {
+            resource: from.text("CRM_alert_rsc")?.to_owned(),
+            task: from.text("CRM_alert_task")?.to_owned(),
+            code: from.number("CRM_alert_rc")?,
+            expected: from.number("CRM_alert_target_rc")?,
+            status: from.number("CRM_alert_status")?,
+            words: from.words("CRM_alert_desc"),
+        },
+        "attribute" => What::Attribute {
+            name: from.text("CRM_alert_attribute_name")?.to_owned(),
+            value: from.words("CRM_alert_attribute_value"),
+        },
+        other => return Err(wrong("CRM_alert_kind", other)),
+    };
+    Ok(Event {
+        at: from.time()?,
+        sequence: from.number("CRM_alert_node_sequence")?,
+        node: from.text("CRM_alert_node")?.to_owned(),
+        what,
+    })
 }
 
 fn membership(text: &str) -> Result<Membership, NoEvent> {

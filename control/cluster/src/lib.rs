@@ -30,15 +30,12 @@ mod xml;
 
 pub use crm_mon::CrmMon;
 pub use error::{ClusterError, NotUnderstood};
-pub use event::{Event, Membership, NoEvent, What};
+pub use event::{NoEvent, event_from_variables};
+pub use longhaul_protocol::event::{Event, Membership, TEXT_BYTES_MAX, What};
 pub use snapshot::{Cloned, Failure, FenceStatus, Fencing, Node, Resource, Role, Snapshot};
 pub use xml::{ENTRIES_MAX, XML_BYTES_MAX};
 
 use longhaul_protocol::Name;
-
-/// Longest text that is taken from a cluster, in bytes. Names are refused beyond
-/// it; what is for people is cut.
-pub const TEXT_BYTES_MAX: usize = 1024;
 
 /// Whom a node asks how things stand.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use longhaul_cluster::{Event, FenceStatus, Membership, Node, NotUnderstood, Role, Snapshot, What};
+use longhaul_cluster::{
+    Event, FenceStatus, Membership, Node, NotUnderstood, Role, Snapshot, What, event_from_variables,
+};
 use longhaul_protocol::Time;
 
 /// When n2 was fenced, then n3, then n2.
@@ -27,7 +29,7 @@ fn told() -> Vec<Event> {
         let text = fs::read_to_string(path).expect("a file");
         let variables = text.lines().filter_map(|line| line.split_once('='));
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Event::from_variables(&variables.collect())
+        event_from_variables(&variables.collect())
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     };
     files.iter().map(event).collect()

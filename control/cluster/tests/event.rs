@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use longhaul_cluster::{Event, Membership, NoEvent, TEXT_BYTES_MAX, What};
+use longhaul_cluster::{Event, Membership, NoEvent, TEXT_BYTES_MAX, What, event_from_variables};
 use longhaul_protocol::Time;
 use proptest::prelude::*;
 
@@ -48,7 +48,7 @@ fn variables(of: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 fn event(of: &[(&str, &str)]) -> Event {
-    Event::from_variables(&variables(of)).expect("an event")
+    event_from_variables(&variables(of)).expect("an event")
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn r15_a_variable_that_is_missing_is_named() {
             variables.remove(&name);
             let is_words = name == "CRM_alert_desc" && of != LOST;
             let is_for_people = is_words || (of == FENCED && name == "CRM_alert_task");
-            match Event::from_variables(&variables) {
+            match event_from_variables(&variables) {
                 Ok(_) => assert!(optional.contains(&name.as_str()) || is_for_people, "{name}"),
                 Err(NoEvent::Missing(missing)) => assert_eq!(missing, name),
                 Err(error) => panic!("{error}"),
@@ -139,18 +139,18 @@ fn what_makes_no_sense_is_refused_and_long_words_are_cut() {
     ] {
         let mut variables = variables(&STARTED);
         variables.insert(name.to_owned(), value.to_owned());
-        let error = Event::from_variables(&variables).expect_err(value);
+        let error = event_from_variables(&variables).expect_err(value);
         assert!(error.to_string().contains(name), "{error}");
     }
     let mut variables = variables(&STARTED);
     let long = "x".repeat(TEXT_BYTES_MAX + 1);
     variables.insert("CRM_alert_desc".into(), long.clone());
-    let Ok(What::Resource { words, .. }) = Event::from_variables(&variables).map(|e| e.what) else {
+    let Ok(What::Resource { words, .. }) = event_from_variables(&variables).map(|e| e.what) else {
         panic!("no resource")
     };
     assert_eq!(words.len(), TEXT_BYTES_MAX);
     variables.insert("CRM_alert_rsc".into(), long);
-    let error = Event::from_variables(&variables).expect_err("a long name");
+    let error = event_from_variables(&variables).expect_err("a long name");
     assert!(error.to_string().len() < 200);
 }
 
@@ -168,7 +168,7 @@ fn r15_only_an_action_that_words_name_is_told() {
         ("", None),
     ] {
         variables.insert("CRM_alert_desc".into(), words.into());
-        let event = Event::from_variables(&variables).expect("an event");
+        let event = event_from_variables(&variables).expect("an event");
         let What::Fencing { action, .. } = event.what else {
             panic!("no fencing")
         };
@@ -185,6 +185,6 @@ proptest! {
         let names = COMMON.iter().chain(&FENCED).chain(&STARTED).chain(&ATTRIBUTE).map(|of| of.0);
         let mut variables: BTreeMap<_, _> = names.map(str::to_owned).zip(values).collect();
         variables.insert("CRM_alert_kind".into(), kind.into());
-        let _ = Event::from_variables(&variables);
+        let _ = event_from_variables(&variables);
     }
 }

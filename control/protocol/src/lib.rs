@@ -25,6 +25,7 @@
 //! | `run` | runs, attempts, times |
 //! | `job` | what is backed up, where to, how |
 //! | `schedule` | when a job is due |
+//! | `event` | what a cluster service tells |
 //! | `exit` | how a program ends |
 //! | `report` | what a service says |
 //! | `order` | what the coordinator says |
@@ -34,6 +35,7 @@
 
 pub mod ask;
 pub mod command;
+pub mod event;
 pub mod exit;
 pub mod frame;
 pub mod job;
@@ -45,6 +47,7 @@ pub mod schedule;
 
 pub use ask::{Answer, Ask};
 pub use command::Command;
+pub use event::Event;
 pub use exit::ExitStatus;
 pub use name::Name;
 pub use order::Order;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::run::{Epoch, Token};
-use crate::{AttemptId, ExitStatus, Name, Time};
+use crate::{AttemptId, Event, ExitStatus, Name, Time};
 
 /// Most bytes of a file in one message; as base64 they are a third more.
 pub const PART_BYTES_MAX: usize = 512 << 10;
@@ -70,6 +70,12 @@ pub enum Report {
         token: Token,
         /// The piece.
         part: Part,
+    },
+    /// The node's own cluster service has told this. It may be late, is not said
+    /// again, and others say it, too.
+    Happened {
+        /// What.
+        event: Event,
     },
 }
 

@@ -101,6 +101,7 @@ impl Coordinator {
                 token,
                 part,
             } => self.set_file(node, attempt, token, part),
+            Report::Happened { .. } => {}
         }
     }
 
