@@ -344,6 +344,7 @@ impl Running {
                 self.handle(Input::Cluster { has_quorum, hosts })
             }
             Happened::Alert(event) => {
+                log::debug!("alert: {}: {:?}", event.node, event.what);
                 if let Some(watch) = &self.watch {
                     watch.at_once();
                 }

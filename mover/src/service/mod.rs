@@ -17,6 +17,8 @@ mod attempt;
 mod due;
 mod release;
 mod standing;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
