@@ -236,7 +236,7 @@ impl Cluster {
         let drives: Vec<String> = self.served.drives.iter().map(of_node).collect();
         let changer = of_node(&self.served.changer);
         let toml = format!(
-            "coordinator = \"{coordinator}\"\ntls = \".\"\nstate = \"state\"\ndiscover = false\n\
+            "coordinator = \"{coordinator}\"\ntls = \".\"\nstate = \"state\"\nsocket = \"sock\"\ndiscover = false\n\
              drives = {drives:?}\nchangers = [{changer:?}]\nlook_s = 1\nbuffer_mib = 8\n\
              checkpoint_s = 0.05\n"
         );

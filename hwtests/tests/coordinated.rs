@@ -84,6 +84,8 @@ fn operators_label_back_up_find_and_restore_through_the_coordinator() -> Result<
     let dir = scratch.join("dir").display().to_string();
     let config = format!("{dir}/nodes/me/mover.toml");
     let text = fs::read_to_string(&config)?.replace("discover = true", "discover = false");
+    // Beside any other service of this host.
+    let text = format!("socket = \"sock\"\n{text}");
     fs::write(&config, text)?;
     let center = Serving::start(
         "lh-control",

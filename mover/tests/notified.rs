@@ -76,8 +76,8 @@ fn systemd_hears_of_a_service_which_reads_its_file_again_when_it_is_told() {
     authority.issue(&role, 30, &tls).expect("a certificate");
     // Nobody listens there: a service does without a coordinator.
     let file = |more: &str| {
-        let text = format!("coordinator = \"127.0.0.1:9\"\ntls = \"tls\"\nstate = \"state\"\n");
-        let text = format!("{text}discover = false\n{more}\n");
+        let text = "coordinator = \"127.0.0.1:9\"\ntls = \"tls\"\nstate = \"state\"\n";
+        let text = format!("{text}socket = \"sock\"\ndiscover = false\n{more}\n");
         fs::write(dir.join("mover.toml"), text).expect("written");
     };
     file("");

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-const REPORTS: [&str; 8] = [
+const REPORTS: [&str; 9] = [
     "hello",
     "alive",
     "devices",
@@ -20,6 +20,7 @@ const REPORTS: [&str; 8] = [
     "checkpoint",
     "ended",
     "set-file",
+    "happened",
 ];
 const ORDERS: [&str; 8] = [
     "welcome",

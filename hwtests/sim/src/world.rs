@@ -160,7 +160,7 @@ impl World {
             Event::Break(link, node) => self.break_link(link, &node)?,
             Event::NodeTick(name) => {
                 self.later(500, Event::NodeTick(name.clone()));
-                self.tell_hosts(&name)?;
+                self.tell_cluster(&name)?;
                 self.node(&name, service::Input::Tick)?;
                 let lonely = self
                     .nodes

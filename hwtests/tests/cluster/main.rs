@@ -11,4 +11,5 @@ mod deaths;
 mod elsewhere;
 mod ends;
 mod jobs;
+mod released;
 mod stopped;

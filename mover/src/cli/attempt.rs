@@ -21,6 +21,10 @@ pub struct Attempt {}
 
 impl Attempt {
     pub(super) fn run(self, progress: &Arc<Progress>) -> Result<ExitStatus, JobError> {
+        // By it an agent finds what still holds a file system; the kernel has called
+        // it after the link by which it was started.
+        nix::sys::prctl::set_name(c"lh-mover")
+            .map_err(|error| JobError::local("PR_SET_NAME", error.into()))?;
         // Whoever has started this is the only one who knows of it.
         let dies_too =
             rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));

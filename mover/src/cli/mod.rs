@@ -15,6 +15,7 @@ macro_rules! say {
     }};
 }
 
+mod agents;
 mod attempt;
 mod backup;
 mod checkpoints;
@@ -80,6 +81,12 @@ enum Command {
     Serve(serve::Serve),
     #[command(hide = true)]
     Attempt(attempt::Attempt),
+    #[command(hide = true)]
+    Alert(agents::Alert),
+    #[command(hide = true)]
+    Release(agents::Release),
+    #[command(hide = true)]
+    Admit(agents::Admit),
 }
 
 impl Command {
@@ -98,7 +105,11 @@ impl Command {
             Command::Status(command) => command.json.json,
             Command::Drives(command) => command.json.json,
             Command::Scan(command) => command.json.json,
-            Command::Serve(_) | Command::Attempt(_) => false,
+            Command::Serve(_)
+            | Command::Attempt(_)
+            | Command::Alert(_)
+            | Command::Release(_)
+            | Command::Admit(_) => false,
         }
     }
 }
@@ -271,17 +282,26 @@ pub fn main() -> ExitCode {
         .filter_level(level)
         .parse_default_env()
         .init();
-    if let Command::Serve(serve) = cli.command {
-        return serve.run().into();
+    // These have no job of their own.
+    match cli.command {
+        Command::Serve(command) => command.run().into(),
+        Command::Alert(command) => command.run().into(),
+        Command::Release(command) => command.run().into(),
+        Command::Admit(command) => command.run().into(),
+        command => run_job(command).into(),
     }
+}
+
+/// Runs a job's command, with signals that end it in an orderly way.
+fn run_job(command: Command) -> ExitStatus {
     raise_open_files();
     let progress = Arc::new(Progress::default());
     if let Err(error) = stop_on_signals(&progress) {
         log::warn!("signals will end the program at once: {error}");
     }
-    let json = cli.command.wants_json();
-    match run(cli.command, &progress) {
-        Ok(status) => status.into(),
+    let json = command.wants_json();
+    match run(command, &progress) {
+        Ok(status) => status,
         Err(error) => {
             if json {
                 let status = error.exit_status() as u8;
@@ -290,7 +310,7 @@ pub fn main() -> ExitCode {
                 let _ = output::json(&failed);
             }
             say!("lh-mover: {error}");
-            error.exit_status().into()
+            error.exit_status()
         }
     }
 }
@@ -311,6 +331,9 @@ fn run(command: Command, progress: &Arc<Progress>) -> Result<ExitStatus, JobErro
         Command::Scan(command) => command.run(progress),
         Command::Attempt(command) => command.run(progress),
         Command::Serve(command) => Ok(command.run()),
+        Command::Alert(command) => Ok(command.run()),
+        Command::Release(command) => Ok(command.run()),
+        Command::Admit(command) => Ok(command.run()),
     }
 }
 

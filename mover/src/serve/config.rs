@@ -12,6 +12,8 @@ use crate::job::backup::{BUFFER_BYTES, BUFFER_BYTES_MAX, BUFFER_BYTES_MIN};
 const FILE_BYTES_MAX: u64 = 1 << 20;
 /// Devices that can be named.
 const DEVICES_MAX: usize = 1000;
+/// Longest path of a socket, in bytes (sun_path of unix(7), with a NUL).
+const SOCKET_BYTES_MAX: usize = 107;
 /// Most seconds between two checkpoints, two flushes, two looks.
 const SECONDS_MAX: f64 = 86_400.0;
 
@@ -53,6 +55,28 @@ pub struct Config {
     /// checkpoint (0.01 to 86400).
     #[serde(default = "two_minutes")]
     pub flush_s: f64,
+    /// Which cluster service the node has.
+    #[serde(default)]
+    pub cluster: Cluster,
+    /// Where programs of this node ask the service: a path of at most 107 bytes.
+    #[serde(default = "socket")]
+    pub socket: PathBuf,
+}
+
+/// Which cluster service a node has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cluster {
+    /// None: there is always quorum, and no application is moved.
+    #[default]
+    Standalone,
+    /// Pacemaker.
+    Pacemaker,
+}
+
+/// Where programs of this node ask the service, if nothing else is said.
+pub fn socket() -> PathBuf {
+    "/run/longhaul/mover.sock".into()
 }
 
 fn coordinator() -> String {
@@ -106,6 +130,12 @@ impl Config {
         let folder = path.parent().unwrap_or(Path::new("."));
         config.tls = folder.join(&config.tls);
         config.state = folder.join(&config.state);
+        config.socket = folder.join(&config.socket);
+        if config.socket.as_os_str().len() > SOCKET_BYTES_MAX {
+            return Err(wrong(format!(
+                "socket is a path of at most {SOCKET_BYTES_MAX} bytes"
+            )));
+        }
         Ok(config)
     }
 
@@ -140,10 +170,14 @@ impl Config {
             ("coordinator", self.coordinator == before.coordinator),
             ("tls", self.tls == before.tls),
             ("state", self.state == before.state),
+            ("cluster", self.cluster == before.cluster),
+            ("socket", self.socket == before.socket),
         ];
         self.coordinator = before.coordinator;
         self.tls = before.tls;
         self.state = before.state;
+        self.cluster = before.cluster;
+        self.socket = before.socket;
         let changed = kept.into_iter().filter(|(_, is_kept)| !is_kept);
         changed.map(|(name, _)| name).collect()
     }
@@ -164,14 +198,33 @@ mod tests {
         assert_eq!(config.coordinator, "127.0.0.1:7417");
         assert_eq!((config.buffer_mib, config.checkpoint_s), (64, 10.0));
         assert!(config.discover);
+        assert_eq!(config.cluster, Cluster::Standalone);
+        assert_eq!(config.socket, Path::new("/run/longhaul/mover.sock"));
+    }
+
+    #[test]
+    fn a_socket_lies_beside_its_file_and_its_path_fits_into_an_address() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("mover.toml");
+        let read = |socket: &str| {
+            std::fs::write(&file, format!("socket = {socket:?}")).expect("written");
+            Config::read(&file)
+        };
+        let socket = read("sock").expect("sense").socket;
+        assert_eq!(socket, dir.path().join("sock"));
+        let refused = read(&"x".repeat(107)).expect_err("too long");
+        assert!(refused.to_string().contains("at most 107 bytes"));
     }
 
     #[test]
     fn what_cannot_change_in_a_service_that_runs_stays_and_is_named() {
         let mut config = Config::parse("").expect("defaults");
-        let read = "coordinator = \"db:7417\"\nbuffer_mib = 128";
+        let read = "coordinator = \"db:7417\"\nbuffer_mib = 128\ncluster = \"pacemaker\"\n\
+                    socket = \"/s\"";
         let read = Config::parse(read).expect("sense");
-        assert_eq!(config.reload(read), ["coordinator"]);
+        let kept = ["coordinator", "cluster", "socket"];
+        assert_eq!(config.reload(read), kept);
+        assert_eq!(config.cluster, Cluster::Standalone);
         assert_eq!(config.coordinator, "127.0.0.1:7417");
         assert_eq!(config.buffer_mib, 128);
     }
@@ -184,6 +237,7 @@ mod tests {
             ("buffer_mib = 4", "buffer_mib"),
             ("cordinator = \"x\"", "cordinator"),
             ("drives = 7", "drives"),
+            ("cluster = \"corosync\"", "cluster"),
         ] {
             let refused = Config::parse(text).expect_err(text);
             assert!(refused.contains(named), "{text}: {refused}");

@@ -4,7 +4,7 @@
 //! ```text
 //!   coordinator ◀──TLS──▶ link ──┐              ┌──▶ store     attempts, durably
 //!   processes of attempts ───────┼──▶ service ──┼──▶ processes start, end
-//!   devices ─────────────────────┘    (mind)    └──▶ link      reports
+//!   devices, cluster, socket ────┘    (mind)    └──▶ link      reports
 //! ```
 //!
 //! One thread has the mind. It takes what happened, one by one, and carries out
@@ -17,35 +17,45 @@
 //! | `devices` | which drives and changers there are |
 //! | `link` | the connection to the coordinator |
 //! | `process` | the processes of attempts |
+//! | `request` | what programs of this node ask |
+//! | `socket` | where they ask it |
 //! | `store` | what it keeps on its disk |
+//! | `watch` | the node's own cluster service |
 
 pub mod config;
 mod devices;
 mod link;
 mod process;
+pub mod request;
+mod socket;
 pub mod store;
+mod watch;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use longhaul_cluster::CrmMon;
 use longhaul_link::{Identity, IdentityError, Role, manager};
 use longhaul_protocol::order::{Order, Start, Stop};
 use longhaul_protocol::report::{Outcome, Point};
-use longhaul_protocol::{AttemptId, Report, Time};
+use longhaul_protocol::{AttemptId, Event, Name, Report, Time};
 use thiserror::Error;
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::job::{ExitStatus, attempt::Task, chain};
 use crate::service::{self, Input, Output, Service};
-use config::Config;
+use config::{Cluster, Config};
 use devices::{Devices, Looking};
 use link::{Link, Reports};
 use process::Processes;
+use socket::Socket;
 use store::Store;
+use watch::Watch;
 
 /// What has happened and was not looked at yet.
 const QUEUE: usize = 256;
@@ -125,6 +135,21 @@ pub enum Happened {
     Ended(AttemptId, Outcome),
     /// It was looked for devices.
     Looked(Box<Devices>),
+    /// The node's own cluster service says how the node stands.
+    Cluster {
+        /// It has quorum.
+        has_quorum: bool,
+        /// The applications that run whole on it.
+        hosts: BTreeSet<Name>,
+    },
+    /// It has told this.
+    Alert(Box<Event>),
+    /// A mount is to be let go of, and who is told when it is.
+    Release(PathBuf, oneshot::Sender<()>),
+    /// A mount has come.
+    Admit(PathBuf),
+    /// Where an attempt's places lead.
+    Leads(AttemptId, Vec<PathBuf>),
     /// The service is to end.
     End,
     /// It is to read its file again, and to look for devices.
@@ -142,6 +167,14 @@ pub struct Running {
     link: Link,
     processes: Processes,
     happened: Receiver<Happened>,
+    to: Sender<Happened>,
+    /// To the thread that asks the cluster service, if there is one.
+    watch: Option<Watch>,
+    _socket: Option<Socket>,
+    /// Those who wait until a mount is let go of, by their tickets.
+    tickets: BTreeMap<u64, oneshot::Sender<()>>,
+    /// The newest ticket.
+    ticket: u64,
     /// To the thread that looks for devices.
     look: Sender<Config>,
     /// The connection, and its number.
@@ -180,6 +213,8 @@ pub fn set_up(file: &Path) -> Result<(Running, Sender<Happened>), ServeError> {
     };
     let (service, outputs) = Service::start(now(), who, kept.seen, kept.attempts);
     let (to, happened) = bounded(QUEUE);
+    // Behind the lock of the state: what a service before has left is nobody's.
+    let socket = listening(&config, to.clone())?;
     let link = Link::start(identity, config.coordinator.clone(), to.clone())?;
     let look = looking(&config, to.clone())?;
     let mut running = Running {
@@ -190,6 +225,11 @@ pub fn set_up(file: &Path) -> Result<(Running, Sender<Happened>), ServeError> {
         link,
         processes: Processes::new(to.clone()),
         happened,
+        to: to.clone(),
+        watch: None,
+        _socket: socket,
+        tickets: BTreeMap::new(),
+        ticket: 0,
         look,
         connection: None,
         devices: Devices::default(),
@@ -201,9 +241,31 @@ pub fn set_up(file: &Path) -> Result<(Running, Sender<Happened>), ServeError> {
         config,
     };
     running.carry_out(outputs)?;
+    if running.config.cluster == Cluster::Pacemaker {
+        // Until it has said otherwise.
+        running.handle(Input::Cluster {
+            has_quorum: false,
+            hosts: BTreeSet::new(),
+        })?;
+        let watch = Watch::start(CrmMon::default(), node.clone(), to.clone())?;
+        running.watch = Some(watch);
+    }
     running.look();
     log::info!("the backup service of node {node} runs");
     Ok((running, to))
+}
+
+/// The socket for programs of this node. Where no cluster depends on it, it is done
+/// without.
+fn listening(config: &Config, to: Sender<Happened>) -> Result<Option<Socket>, ServeError> {
+    match Socket::open(&config.socket, to) {
+        Ok(socket) => Ok(Some(socket)),
+        Err(error) if config.cluster == Cluster::Standalone => {
+            log::warn!("no program of this node can ask the service: {error}");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The thread that looks for devices whenever it is told.
@@ -278,6 +340,25 @@ impl Running {
                 self.handle(Input::Ended(id, outcome))
             }
             Happened::Looked(devices) => self.looked(*devices),
+            Happened::Cluster { has_quorum, hosts } => {
+                self.handle(Input::Cluster { has_quorum, hosts })
+            }
+            Happened::Alert(event) => {
+                log::debug!("alert: {}: {:?}", event.node, event.what);
+                if let Some(watch) = &self.watch {
+                    watch.at_once();
+                }
+                self.handle(Input::Alert(*event))
+            }
+            Happened::Release(mount, released) => {
+                // Some may have given up.
+                self.tickets.retain(|_, waiting| !waiting.is_closed());
+                self.ticket += 1;
+                self.tickets.insert(self.ticket, released);
+                self.handle(Input::Release(mount, self.ticket))
+            }
+            Happened::Admit(mount) => self.handle(Input::Admit(mount)),
+            Happened::Leads(id, places) => self.handle(Input::Leads(id, places)),
             Happened::Reload => {
                 self.reload();
                 Ok(())
@@ -319,6 +400,13 @@ impl Running {
                 Output::Spawn(start) if self.is_looking => self.waiting.push_back(start),
                 Output::Spawn(start) => self.start(*start),
                 Output::Signal(id, how) => self.signal(&id, how)?,
+                Output::Resolve(id, places) => self.resolve(id, places)?,
+                Output::Released(ticket) => {
+                    if let Some(waiting) = self.tickets.remove(&ticket) {
+                        // Who has given up is not told.
+                        let _ = waiting.send(());
+                    }
+                }
                 Output::HangUp => self.hang_up(),
             }
         }
@@ -369,6 +457,20 @@ impl Running {
         let why = "stopped before it began";
         let outcome = Outcome::without_set(ExitStatus::Unfinished, why, now());
         self.handle(Input::Ended(id.clone(), outcome))
+    }
+
+    /// Finds out where places lead, in a thread: a file system that does not answer
+    /// stops nothing else.
+    fn resolve(&self, id: AttemptId, places: Vec<PathBuf>) -> Result<(), ServeError> {
+        let to = self.to.clone();
+        let body = move || {
+            let places = places.iter().map(|place| socket::leads(place)).collect();
+            // Without a service nobody asks.
+            let _ = to.send(Happened::Leads(id, places));
+        };
+        let thread = thread::Builder::new().name("lh-paths".into());
+        thread.spawn(body).map_err(ServeError::Thread)?;
+        Ok(())
     }
 
     /// Looks for devices, now and then, while nobody uses any.

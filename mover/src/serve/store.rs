@@ -75,7 +75,7 @@ impl Store {
         let entries = fs::read_dir(&attempts).map_err(ServeError::state(&attempts))?;
         for entry in entries {
             let path = entry.map_err(ServeError::state(&attempts))?.path();
-            wait_until_over(&path)?;
+            wait_until_over(&path, PATIENCE)?;
             match read::<Attempt>(&path.join(ROW))? {
                 Some(attempt) => {
                     kept.attempts.insert(attempt.start.attempt.clone(), attempt);
@@ -175,6 +175,37 @@ pub fn lock_attempt(folder: &Path) -> io::Result<File> {
     lock(&folder.join(LOCK))?.ok_or_else(|| io::ErrorKind::ResourceBusy.into())
 }
 
+/// Waits until no process of an attempt runs that a service with this folder has
+/// started, and that has died since; for so long at most.
+///
+/// # Errors
+/// [`ServeError::Busy`] if the service runs, or a process does not end;
+/// [`ServeError::State`].
+pub fn wait_until_idle(dir: &Path, patience: Duration) -> Result<(), ServeError> {
+    let attempts = dir.join("attempts");
+    let entries = match fs::read_dir(&attempts) {
+        Ok(entries) => entries,
+        // There was never one.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(ServeError::state(&attempts)(error)),
+    };
+    let path = dir.join(LOCK);
+    let _lock = lock(&path)
+        .map_err(ServeError::state(&path))?
+        .ok_or_else(|| {
+            ServeError::Busy(format!(
+                "{}: the service runs, and does not listen",
+                path.display()
+            ))
+        })?;
+    let begun = Instant::now();
+    for entry in entries {
+        let path = entry.map_err(ServeError::state(&attempts))?.path();
+        wait_until_over(&path, patience.saturating_sub(begun.elapsed()))?;
+    }
+    Ok(())
+}
+
 fn lock(path: &Path) -> io::Result<Option<File>> {
     let mut options = OpenOptions::new();
     let file = options
@@ -191,11 +222,11 @@ fn lock(path: &Path) -> io::Result<Option<File>> {
 
 /// Waits until no process of an attempt runs: it dies with the service that has
 /// started it, but may have a command under way that the kernel waits for.
-fn wait_until_over(folder: &Path) -> Result<(), ServeError> {
+fn wait_until_over(folder: &Path, patience: Duration) -> Result<(), ServeError> {
     let path = folder.join(LOCK);
     let begun = Instant::now();
     while lock(&path).map_err(ServeError::state(&path))?.is_none() {
-        if begun.elapsed() > PATIENCE {
+        if begun.elapsed() > patience {
             return Err(ServeError::Busy(format!(
                 "{}: the process of an attempt of a service before still runs; see what it waits \
                  for, and start again when it is gone",

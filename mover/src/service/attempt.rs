@@ -1,11 +1,14 @@
 //! One attempt: its order, its process, its journal.
 
+use std::path::PathBuf;
+
 use longhaul_protocol::order::{Start, Stop};
 use longhaul_protocol::report::{AttemptSeen, Outcome, PART_BYTES_MAX, Part, Point};
 use longhaul_protocol::{AttemptId, ExitStatus, Report, Time};
 use serde::{Deserialize, Serialize};
 
-use super::{ATTEMPTS_MAX, File, Output, Service};
+use super::standing::NO_QUORUM;
+use super::{ATTEMPTS_MAX, File, Output, Service, release};
 
 /// An attempt that was ordered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +30,12 @@ pub struct Attempt {
     /// end.
     #[serde(skip)]
     is_given_up: bool,
+    /// Where its places lead, once that was found out.
+    #[serde(skip)]
+    pub(super) leads: Option<Vec<PathBuf>>,
+    /// Why this service has told its process to end.
+    #[serde(skip)]
+    because: Option<String>,
 }
 
 /// Bytes of an attempt's files that the coordinator has made durable.
@@ -149,7 +158,7 @@ impl Service {
         self.say(Report::Attempts { attempts });
     }
 
-    pub(super) fn begin(&mut self, start: Start) {
+    pub(super) fn begin(&mut self, now: Time, start: Start) {
         let id = start.attempt.clone();
         // What is not begun is ordered again.
         if self.ends || self.attempts.contains_key(&id) {
@@ -172,6 +181,8 @@ impl Service {
             kept: Some(Kept::default()),
             said: Said::default(),
             is_given_up: false,
+            leads: None,
+            because: None,
         };
         self.attempts.insert(id.clone(), attempt);
         self.save(&id);
@@ -181,7 +192,13 @@ impl Service {
         let older = self.running(&id).collect::<Vec<_>>();
         let stops = older.into_iter().map(|id| Output::Signal(id, Stop::Now));
         self.outputs.extend(stops);
-        self.spawn_if_ready(&id);
+        self.spawn_if_ready(now, &id);
+    }
+
+    /// Attempts that have not ended.
+    pub(super) fn under_way(&self) -> Vec<AttemptId> {
+        let under_way = self.attempts.iter().filter(|(_, it)| !it.has_ended());
+        under_way.map(|(id, _)| id.clone()).collect()
     }
 
     /// Other attempts of the same run that have processes.
@@ -193,17 +210,28 @@ impl Service {
     }
 
     /// Starts the process of an attempt, if all of the journal is there that it
-    /// goes on with, and no process of an older attempt of its run.
-    fn spawn_if_ready(&mut self, id: &AttemptId) {
-        let is_alone = self.running(id).next().is_none();
-        let Some(attempt) = self.attempts.get_mut(id).filter(|_| is_alone) else {
+    /// goes on with, and no process of an older attempt of its run. What must not be
+    /// begun here now has ended.
+    pub(super) fn spawn_if_ready(&mut self, now: Time, id: &AttemptId) {
+        let Some(attempt) = self.attempts.get(id) else {
             return;
         };
-        let whole = attempt
-            .start
-            .resume
-            .map_or(0, |resume| resume.journal_bytes);
-        if matches!(attempt.stage, Stage::Waiting(here) if here >= whole) {
+        let Stage::Waiting(here) = attempt.stage else {
+            return;
+        };
+        if let Some(why) = self.refusal(now, attempt) {
+            log::warn!("attempt {id} is not begun: {why}");
+            return self.ended(now, id.clone(), broken_off(now, &why));
+        }
+        let resume = attempt.start.resume;
+        let is_whole = here >= resume.map_or(0, |resume| resume.journal_bytes);
+        if !is_whole || self.running(id).next().is_some() {
+            return;
+        }
+        if self.is_in_the_dark(attempt) {
+            return self.ask_where_it_leads(id);
+        }
+        if let Some(attempt) = self.attempts.get_mut(id) {
             attempt.stage = Stage::Running;
             let start = Box::new(attempt.start.clone());
             self.save(id);
@@ -211,8 +239,36 @@ impl Service {
         }
     }
 
+    /// Why an attempt must not begin here now.
+    fn refusal(&self, now: Time, attempt: &Attempt) -> Option<String> {
+        if self.standing.is_cut_off(now) {
+            return Some(NO_QUORUM.into());
+        }
+        let leads = attempt.leads.as_deref();
+        let mount = self.leaving(now, &attempt.start.work, leads)?;
+        Some(release::why(mount))
+    }
+
+    /// Has an attempt end that must not go on here, and says why. It is told to
+    /// reach a checkpoint once.
+    pub(super) fn leave_off(&mut self, now: Time, id: &AttemptId, how: Stop, why: &str) {
+        let Some(attempt) = self.attempts.get_mut(id) else {
+            return;
+        };
+        let is_new = attempt.because.is_none();
+        match attempt.stage {
+            Stage::Waiting(_) => self.ended(now, id.clone(), broken_off(now, why)),
+            Stage::Running if is_new || how == Stop::Now => {
+                log::warn!("attempt {id} is told to end: {why}");
+                attempt.because.get_or_insert_with(|| why.to_owned());
+                self.outputs.push(Output::Signal(id.clone(), how));
+            }
+            Stage::Running | Stage::Ended(_) => {}
+        }
+    }
+
     /// A piece of the journal that an attempt goes on with.
-    pub(super) fn journal(&mut self, id: &AttemptId, part: Part) {
+    pub(super) fn journal(&mut self, now: Time, id: &AttemptId, part: Part) {
         let Some(attempt) = self.attempts.get_mut(id) else {
             return;
         };
@@ -225,7 +281,7 @@ impl Service {
         }
         attempt.stage = Stage::Waiting(end);
         self.outputs.push(Output::Keep(id.clone(), part));
-        self.spawn_if_ready(id);
+        self.spawn_if_ready(now, id);
     }
 
     pub(super) fn stop(&mut self, now: Time, id: AttemptId, how: Stop) {
@@ -240,7 +296,7 @@ impl Service {
         match self.attempts.get(&id).map(|attempt| &attempt.stage) {
             Some(Stage::Running) => self.outputs.push(Output::Signal(id, how)),
             Some(Stage::Waiting(_)) => {
-                self.ended(id, broken_off(now, "stopped before it began"));
+                self.ended(now, id, broken_off(now, "stopped before it began"));
             }
             Some(Stage::Ended(_)) => self.say_more(&id),
             None => {}
@@ -256,19 +312,27 @@ impl Service {
         self.say_more(id);
     }
 
-    pub(super) fn ended(&mut self, id: AttemptId, outcome: Outcome) {
+    pub(super) fn ended(&mut self, now: Time, id: AttemptId, mut outcome: Outcome) {
         let Some(attempt) = self.attempts.get_mut(&id) else {
             return;
         };
         if attempt.has_ended() {
             return;
         }
+        if let Some(why) = attempt.because.take()
+            && outcome.exit == ExitStatus::Unfinished
+        {
+            outcome.error = Some(match outcome.error {
+                Some(error) => format!("{why}: {error}"),
+                None => why,
+            });
+        }
         attempt.stage = Stage::Ended(outcome);
         self.save(&id);
         self.say_more(&id);
         let of_run = self.attempts.keys().filter(|other| other.run == id.run);
         for other in of_run.cloned().collect::<Vec<_>>() {
-            self.spawn_if_ready(&other);
+            self.spawn_if_ready(now, &other);
         }
     }
 

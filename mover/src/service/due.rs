@@ -17,7 +17,7 @@ impl Service {
             return;
         }
         let due = |of: &&Occurrence| {
-            now.since(of.run.due) >= GRACE_MS && now <= of.valid_until && self.may_begin(of)
+            now.since(of.run.due) >= GRACE_MS && now <= of.valid_until && self.may_begin(now, of)
         };
         let Some(occurrence) = self.seen.occurrences.iter().find(due).cloned() else {
             return;
@@ -27,7 +27,7 @@ impl Service {
             number: 0,
         };
         log::warn!("attempt {attempt} begins without an order: no coordinator is there");
-        self.begin(Start {
+        let start = Start {
             attempt,
             token: occurrence.token,
             work: occurrence.work,
@@ -37,16 +37,16 @@ impl Service {
             elsewhere: Vec::new(),
             volumes: occurrence.volumes,
             resume: None,
-        });
+        };
+        self.begin(now, start);
     }
 
-    /// Whether nothing speaks against it on this node: its application is here, it
-    /// was not begun, and nothing is under way on the drive or for the job.
-    fn may_begin(&self, of: &Occurrence) -> bool {
-        let is_here = of
-            .application
-            .as_ref()
-            .is_none_or(|name| self.hosts.contains(name));
+    /// Whether nothing speaks against it on this node: there is quorum, its
+    /// application is here and is not about to leave, it was not begun, and nothing is
+    /// under way on the drive or for the job.
+    fn may_begin(&self, now: Time, of: &Occurrence) -> bool {
+        let is_here = self.standing.may_run(of.application.as_ref())
+            && self.leaving(now, &of.work, None).is_none();
         let newest = self.seen.tokens.get(&of.drive);
         let is_newest = newest.is_none_or(|newest| of.token > *newest);
         let is_free = self.attempts.iter().all(|(id, attempt)| {

@@ -10,20 +10,29 @@
 //! | --- | --- |
 //! | `attempt` | one attempt: its order, its process, its journal |
 //! | `due` | what is begun without an order |
+//! | `standing` | what the node's own cluster service says |
+//! | `release` | file systems that are to leave the node |
 
 mod attempt;
 mod due;
+mod release;
+mod standing;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use longhaul_protocol::order::{Occurrence, Order, Start, Stop, What};
 use longhaul_protocol::report::{DriveSeen, Outcome, Part, Point};
 use longhaul_protocol::run::{Epoch, Token};
-use longhaul_protocol::{AttemptId, Hello, Name, Report, Time, VERSION};
+use longhaul_protocol::{AttemptId, Event, Hello, Name, Report, Time, VERSION};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use attempt::{Attempt, Stage};
+use release::Release;
+use standing::Standing;
 
 /// Attempts that one service has at a time, ended ones that were not heard of
 /// included.
@@ -73,9 +82,23 @@ pub enum Input {
     Ended(AttemptId, Outcome),
     /// A file of an attempt that was to be said cannot be read.
     Lost(AttemptId, File),
-    /// The cluster resources that the node's own cluster service runs here. It
-    /// has quorum, or there are none.
-    Hosts(BTreeSet<Name>),
+    /// What the node's own cluster service says. Where there is none, nothing is
+    /// said: there is quorum.
+    Cluster {
+        /// The node is in the part of the cluster that decides.
+        has_quorum: bool,
+        /// The applications that run whole on this node.
+        hosts: BTreeSet<Name>,
+    },
+    /// The node's own cluster service has told this.
+    Alert(Event),
+    /// A file system is to leave the node: where it is mounted, without links, and
+    /// who is told when nothing is open there.
+    Release(PathBuf, u64),
+    /// A file system has come to the node.
+    Admit(PathBuf),
+    /// Where an attempt's places lead, in any order, without links.
+    Leads(AttemptId, Vec<PathBuf>),
     /// The service is about to end: it begins nothing more.
     End,
     /// Nothing, but time passes.
@@ -100,6 +123,11 @@ pub enum Output {
     Spawn(Box<Start>),
     /// An attempt's process is to be told to end.
     Signal(AttemptId, Stop),
+    /// It is to be found out where these places of an attempt lead, and
+    /// [said](Input::Leads).
+    Resolve(AttemptId, Vec<PathBuf>),
+    /// Nothing is open below the mount for which this ticket was given.
+    Released(u64),
     /// The connection is to be closed, and opened anew after a while.
     HangUp,
 }
@@ -121,8 +149,9 @@ pub struct Service {
     attempts: BTreeMap<AttemptId, Attempt>,
     /// Once it was looked.
     devices: Option<(Vec<DriveSeen>, Vec<Name>)>,
-    /// Cluster resources that run here.
-    hosts: BTreeSet<Name>,
+    standing: Standing,
+    /// File systems that are to leave the node, or have left it.
+    released: BTreeMap<PathBuf, Release>,
     /// How often something is said, once there was a welcome on this connection.
     alive_ms: Option<u64>,
     said: Time,
@@ -145,7 +174,8 @@ impl Service {
             seen,
             attempts: kept,
             devices: None,
-            hosts: BTreeSet::new(),
+            standing: Standing::default(),
+            released: BTreeMap::new(),
             alive_ms: None,
             said: now,
             ends: false,
@@ -169,12 +199,18 @@ impl Service {
                 }
             }
             Input::Reached(id, point) => self.reached(&id, point),
-            Input::Ended(id, outcome) => self.ended(id, outcome),
+            Input::Ended(id, outcome) => self.ended(now, id, outcome),
             Input::Lost(id, file) => self.lost(&id, file),
-            Input::Hosts(applications) => self.hosts = applications,
+            Input::Cluster { has_quorum, hosts } => self.stands(now, has_quorum, hosts),
+            Input::Alert(event) => self.alert(event),
+            Input::Release(mount, ticket) => self.release(now, mount, ticket),
+            Input::Admit(mount) => self.admit(&mount),
+            Input::Leads(id, places) => self.leads(now, &id, places),
             Input::End => self.ends = true,
             Input::Tick => self.begin_due(now),
         }
+        self.pause_if_cut_off(now);
+        self.let_go(now);
         if let Some(alive_ms) = self.alive_ms
             && now.since(self.said) >= alive_ms
         {
@@ -244,13 +280,14 @@ impl Service {
                 self.said = now;
                 self.say_devices();
                 self.say_attempts();
+                self.say_alerts();
             }
             What::Refused { why } => {
                 log::error!("the coordinator refuses this service: {why}");
                 self.outputs.push(Output::HangUp);
             }
-            What::Start(start) => self.begin(*start),
-            What::Journal { attempt, part } => self.journal(&attempt, part),
+            What::Start(start) => self.begin(now, *start),
+            What::Journal { attempt, part } => self.journal(now, &attempt, part),
             What::Stop { attempt, how } => self.stop(now, attempt, how),
             What::Kept {
                 attempt,

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use super::stage::{Said, Stage};
 
-/// An `lh-mover` that releases as a file says, and can hold a file.
+/// An `lh-mover` that releases and admits as a file says, and can hold a file.
 const LH_MOVER: &str = r#"
 here=${0%/*}
 case $1 in
 release) echo "$*" >>"$here/asked"; . "$here/release" ;;
+admit) echo "$*" >>"$here/asked"; . "$here/admit" ;;
 hold) exec 3<"$2"; echo held; read -r _ ;;
 esac
 "#;
@@ -25,6 +26,7 @@ impl Backup {
         stage.script("lh-mover", LH_MOVER);
         stage.script("other", LH_MOVER);
         fs::write(stage.path("release"), releasing).expect("a file");
+        fs::write(stage.path("admit"), "exit 0").expect("a file");
         for folder in ["mount", "mount2"] {
             fs::write(stage.path(folder).join("file"), "").expect("a file");
         }
@@ -90,10 +92,11 @@ fn r14_stop_has_the_service_let_go_of_the_mount() {
     assert_eq!(backup.run("stop").code, 0);
     assert!(holder.is_alive(), "the service is believed");
     assert_eq!(backup.run("monitor").code, 7);
-    let asked = format!(
-        "release {} --config /etc/longhaul/it.toml\n",
-        backup.0.at("mount")
-    );
+    let asked = |what: &str| {
+        let mount = backup.0.at("mount");
+        format!("{what} {mount} --config /etc/longhaul/it.toml\n")
+    };
+    let asked = asked("admit").repeat(2) + &asked("release");
     assert_eq!(backup.0.file("asked"), asked);
     assert_eq!(backup.run("stop").code, 0);
 }
@@ -110,6 +113,20 @@ fn r14_without_a_service_nothing_is_open_and_stop_succeeds() {
     assert!(begun.elapsed() < Duration::from_secs(4));
     let gone = [("OCF_RESKEY_binary", "/nonexistent/lh-mover")];
     assert_eq!(backup.with("stop", &gone).code, 0);
+}
+
+#[test]
+fn r14_a_service_that_does_not_take_note_of_a_mount_keeps_no_application_from_starting() {
+    let backup = Backup::new("exit 0");
+    fs::write(backup.0.path("admit"), "echo 'no service'; exit 8").expect("a file");
+    let said = backup.run("start");
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.errors.contains("no service"), "{said:?}");
+    fs::write(backup.0.path("admit"), "exec sleep 600").expect("a file");
+    let quick = "shift 3; exec /usr/bin/timeout 0.2 \"$@\"";
+    backup.0.script("bin/timeout", quick);
+    assert_eq!(backup.run("start").code, 0);
+    assert_eq!(backup.run("monitor").code, 0);
 }
 
 #[test]

@@ -199,6 +199,8 @@ impl World {
                         mover.stop(how);
                     }
                 }
+                // Nobody takes a file system away.
+                service::Output::Resolve(..) | service::Output::Released(_) => {}
                 service::Output::HangUp => {
                     if let Some(link) = node.link {
                         self.later(1, Event::Break(link, name.clone()));
@@ -250,13 +252,17 @@ impl World {
         Ok(())
     }
 
-    /// What the node's own cluster service says: without quorum it runs nothing.
-    pub(super) fn tell_hosts(&mut self, name: &Name) -> Result<()> {
+    /// What the node's own cluster service says: one that is cut off has no quorum,
+    /// and runs nothing.
+    pub(super) fn tell_cluster(&mut self, name: &Name) -> Result<()> {
         let is_cut = self.nodes.get(name).is_none_or(|node| node.is_cut);
         let here = self.applications.iter().filter(|(_, node)| *node == name);
         let here = here.filter(|_| !is_cut).map(|(name, _)| name.clone());
-        let hosts = service::Input::Hosts(here.collect());
-        self.node(name, hosts)
+        let cluster = service::Input::Cluster {
+            has_quorum: !is_cut,
+            hosts: here.collect(),
+        };
+        self.node(name, cluster)
     }
 
     pub(super) fn fenced(&mut self, name: &Name) -> Result<()> {
