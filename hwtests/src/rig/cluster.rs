@@ -327,9 +327,9 @@ impl Cluster<'_> {
              [ -z \"$is_new\" ] ||
                  install -o hacluster -g haclient -m 600 {} /var/lib/pacemaker/cib/cib.xml
              install -m 755 {} /usr/sbin/fence_rig
-             for program in lh-control lh-mover; do
-                 ln -s $(command -v $program) /usr/bin/$program
-             done
+             mkdir -p /opt/longhaul
+             mount --bind $(dirname $(command -v lh-mover)) /opt/longhaul
+             ln -s /opt/longhaul/lh-control /opt/longhaul/lh-mover /usr/bin/
              install -D -m 755 -t /usr/lib/ocf/resource.d/longhaul {agents}/coordinator {agents}/backup
              install -D -m 755 -t /usr/lib/longhaul {agents}/longhaul-alert
              cp /cluster/corosync.conf /etc/corosync/corosync.conf

@@ -9,18 +9,22 @@ use super::host::{Host, Job};
 /// A target, and what it serves, are there after a second or two.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Makes the library, unless it is there.
+pub(super) const MAKE: &str = "[ -e /tmp/library ] ||
+     lh-vtl create /tmp/library --drives 2 --slots 8 --cartridges 4 --capacity 1GiB";
+
 /// Serves a library of two drives to whom the door says; no door is this host
 /// itself, whose tape drivers are loaded then.
 ///
 /// # Errors
 /// If it does not come to be ready.
 pub fn serve(host: &mut Host, door: &str) -> Result<Job> {
-    host.run(
+    host.run(&format!(
         "modprobe -a target_core_user sg st ch
          mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
          mkdir -p /var/target/pr /var/target/alua
-         [ -e /tmp/library ] || lh-vtl create /tmp/library --drives 2 --slots 8 --cartridges 4 --capacity 1GiB",
-    )?;
+         {MAKE}"
+    ))?;
     let server = host.start(&format!("exec lh-vtl serve /tmp/library {door}"))?;
     host.wait_for_line(&server, "ready", PATIENCE)?;
     Ok(server)

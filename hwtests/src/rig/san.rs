@@ -29,6 +29,17 @@ pub const DISKS: [Disk; 2] = [
     },
 ];
 
+/// Each record takes its time, as it does in a drive, so that something is under way
+/// when something happens.
+const SLOWLY: &str = r#"cat >/tmp/library/slow.toml <<END
+[[fault]]
+opcode = "WRITE(6)"
+times = 1000000000
+executed = true
+hang = "40ms"
+END
+sed -i 's/^\[\[drives\]\]$/&\nfaults = "slow.toml"/' /tmp/library/library.toml"#;
+
 /// The host that serves the SAN.
 pub struct San {
     host: Host,
@@ -56,6 +67,7 @@ impl San {
     /// If one of them does not come to be ready.
     pub(super) fn serve(&mut self, initiators: &[u8]) -> Result<()> {
         self.host.wait_until_up()?;
+        self.host.run(&format!("{}\n{SLOWLY}", library::MAKE))?;
         let door = door(self.node, &[Net::San], initiators);
         library::serve(&mut self.host, &door)?;
         self.host.run(&disks_script(self.node))?;

@@ -4,13 +4,13 @@ use anyhow::{Result, ensure};
 use longhaul_hwtests::rig::Cluster;
 
 /// Its resources, in the order in which they start.
-const FILE_SYSTEM: &str = "files";
-const ADDRESS: &str = "address";
+pub const FILE_SYSTEM: &str = "files";
+pub const ADDRESS: &str = "address";
 /// Both.
 pub const APPLICATION: &str = "application";
 
 /// Where its file system is mounted.
-const FOLDER: &str = "/srv/application";
+pub const FOLDER: &str = "/srv/application";
 /// Its address on the LAN.
 const IP: &str = "10.9.0.100";
 

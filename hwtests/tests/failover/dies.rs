@@ -10,11 +10,11 @@ use crate::application::{self, runs};
 use crate::{house, kernel};
 
 /// Megabytes that are backed up: it takes some seconds.
-const MEGABYTES: u32 = 180;
+pub const MEGABYTES: u32 = 180;
 
 /// Of a run that was hit once: its last attempt went on with the one before, with
 /// a newer token, on another node.
-fn went_on(shown: &Value, from: u8) -> Result<()> {
+pub fn went_on(shown: &Value, from: u8) -> Result<()> {
     let attempts = shown["attempts"].as_array().context("attempts")?;
     let [new, old] = &attempts[..] else {
         anyhow::bail!("two attempts: {shown}");

@@ -10,13 +10,15 @@ use longhaul_hwtests::rig::cluster::{NODES, PATIENCE};
 use longhaul_hwtests::until::within;
 use serde_json::Value;
 
+use crate::application::{self, ADDRESS, APPLICATION, FILE_SYSTEM};
+
 /// The resource that is the coordinator.
 const COORDINATOR: &str = "longhaul-control";
 /// The group that it is in.
 pub const GROUP: &str = "longhaul";
 /// Where the file system with its folder is mounted.
 const FOLDER: &str = "/srv/longhaul";
-const ADDRESS: &str = "10.9.0.101";
+const IP: &str = "10.9.0.101";
 /// What the job backs up.
 pub const SOURCE: &str = "/srv/application/source";
 /// What is asked of the coordinator while it may be moving.
@@ -31,7 +33,7 @@ pub fn set_up(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
             "mkdir -p {FOLDER}
              mount /dev/san/database {FOLDER}
              control='lh-control --dir {FOLDER}/control'
-             $control init --listen {ADDRESS}:7417
+             $control init --listen {IP}:7417
              sed -i '/^alive_s\\|^retry_s\\|^cluster/d' {FOLDER}/control/coordinator.toml
              printf 'alive_s = 1\\nretry_s = 1\\ncluster = \"pacemaker\"\\n' \\
                  >>{FOLDER}/control/coordinator.toml
@@ -47,12 +49,13 @@ pub fn set_up(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
         cluster.run(
             node,
             &format!(
-                "mkdir -p {FOLDER} /own/longhaul
+                "mkdir -p /own/longhaul
                  cp /cluster/enrolled/n{node}/*.pem /own/longhaul/
                  cat >/own/longhaul/mover.toml <<END
-coordinator = \"{ADDRESS}:7417\"
+coordinator = \"{IP}:7417\"
 tls = \".\"
 state = \"state\"
+cluster = \"pacemaker\"
 look_s = 2
 buffer_mib = 16
 checkpoint_s = 0.1
@@ -66,12 +69,18 @@ END
         "primitive longhaul-fs Filesystem \
              params device=/dev/san/database directory={FOLDER} fstype=ext4 \
              op start timeout=60s op stop timeout=60s op monitor interval=20s timeout=40s
-         primitive longhaul-ip IPaddr2 params ip={ADDRESS} cidr_netmask=24 nic=vec0 \
+         primitive longhaul-ip IPaddr2 params ip={IP} cidr_netmask=24 nic=vec0 \
              op monitor interval=10s timeout=20s
          primitive {COORDINATOR} ocf:longhaul:coordinator params dir={FOLDER}/control \
              op start timeout=60s op stop timeout=40s op monitor interval=10s timeout=20s
          group {GROUP} longhaul-fs longhaul-ip {COORDINATOR} meta resource-stickiness=100
-         location coordinator-preferred {GROUP} 50: n{node}"
+         location coordinator-preferred {GROUP} 50: n{node}
+         alert longhaul-alert /usr/lib/longhaul/longhaul-alert meta timeout=10s
+         primitive application-backup ocf:longhaul:backup params mount={mount} \
+             op start timeout=10s op stop timeout=40s op monitor interval=60s timeout=10s
+         group {APPLICATION} {FILE_SYSTEM} {ADDRESS} application-backup \
+             meta resource-stickiness=100",
+        mount = application::FOLDER,
     ))?;
     cluster.wait_until_runs(COORDINATOR, Some(node))?;
     for node in NODES {
@@ -83,10 +92,17 @@ END
 /// Starts a node's backup service, which is started again if it dies, as systemd
 /// would.
 pub fn start_service(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
-    cluster.run(node, &format!("mkdir -p {FOLDER} /srv/application"))?;
+    // What it has outlives its power.
+    cluster.run(
+        node,
+        &format!(
+            "mkdir -p {FOLDER} /etc/longhaul
+             mount --bind /own/longhaul /etc/longhaul"
+        ),
+    )?;
     cluster.node(node)?.start(
         "while :; do
-             lh-mover -v serve --config /own/longhaul/mover.toml || true
+             lh-mover -v serve || true
              sleep 1
          done",
     )?;
@@ -156,11 +172,10 @@ pub fn job(cluster: &mut Cluster<'_>, node: u8, megabytes: u32, more: &str) -> R
              sync -f {SOURCE}"
         ),
     )?;
-    let application = crate::application::APPLICATION;
     ask(
         cluster,
         &format!(
-            "job add app --path {SOURCE} --application {application} --drive-pool drives \
+            "job add app --path {SOURCE} --application {APPLICATION} --drive-pool drives \
              --volumes daily {more}"
         ),
     )?;

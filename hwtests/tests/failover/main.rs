@@ -9,6 +9,7 @@ use longhaul_hwtests::rig::Kernel;
 
 mod application;
 mod dies;
+mod follows;
 mod house;
 mod liars;
 mod moves;
