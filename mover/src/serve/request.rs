@@ -1,5 +1,5 @@
 //! What programs of this node ask of its backup service, and are answered: a line of
-//! JSON each, on a [socket](super::socket) of this host.
+//! JSON each, on a socket of this host.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
