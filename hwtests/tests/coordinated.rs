@@ -64,7 +64,7 @@ fn drive(scratch: &Scratch) -> Result<String> {
 }
 
 #[test]
-fn operators_label_back_up_find_and_restore_through_the_coordinator() -> Result<()> {
+fn r2a_r5_r26_operators_label_back_up_find_and_restore_through_the_coordinator() -> Result<()> {
     let scratch = Scratch::new()?;
     let source = scratch.join("source");
     fs::create_dir_all(source.join("conf"))?;

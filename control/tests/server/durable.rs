@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::bed::{Bed, attempt_of};
 
 #[tokio::test]
-async fn two_hundred_services_at_once_have_their_checkpoints_kept() {
+async fn r9_r19_two_hundred_services_at_once_have_their_checkpoints_kept() {
     let names: Vec<String> = (0..200).map(|number| format!("n{number}")).collect();
     let nodes: Vec<&str> = names.iter().map(String::as_str).collect();
     let bed = Bed::with(&nodes, |disk| disk.pause = Duration::from_millis(2));

@@ -88,7 +88,7 @@ async fn a_service_that_never_reads_is_disconnected_and_disturbs_nobody() {
 }
 
 #[tokio::test]
-async fn a_journal_follows_the_order_to_go_on_with_it() {
+async fn r23_a_journal_follows_the_order_to_go_on_with_it() {
     let journal: Vec<u8> = (0..3_000_000u32).map(|n| (n % 251) as u8).collect();
     let bed = Bed::with(&["db1"], |disk| {
         // Its first attempt has come so far, and the second one goes on.

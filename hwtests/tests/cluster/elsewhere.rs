@@ -51,8 +51,8 @@ fn number(value: &Value) -> Result<u64> {
 }
 
 #[test]
-fn r25_on_another_service_a_run_goes_on_from_the_checkpoint_of_the_one_that_is_lost() -> Result<()>
-{
+fn r22_r23_r24_on_another_service_a_run_goes_on_from_the_checkpoint_of_the_one_that_is_lost()
+-> Result<()> {
     lost("checkpoint", |_, before, after| {
         let (first, set) = (&before.attempts[0], &after.attempts[1]["ended"]["set"]);
         // All of it lies in one part, which the first one began.

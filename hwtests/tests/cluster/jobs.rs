@@ -8,7 +8,7 @@ use longhaul_hwtests::until::until;
 use serde_json::json;
 
 #[test]
-fn r2_two_services_back_up_to_two_drives_at_once() -> Result<()> {
+fn r16_two_services_back_up_to_two_drives_at_once() -> Result<()> {
     cluster(&Plan::default(), |cluster| {
         cluster.job("here", "a", json!({}))?;
         cluster.job("there", "b", json!({}))?;
@@ -30,7 +30,34 @@ fn r2_two_services_back_up_to_two_drives_at_once() -> Result<()> {
 }
 
 #[test]
-fn r2_one_service_backs_up_to_two_drives_at_once() -> Result<()> {
+fn r8_r9_r10_r18_r19_checkpoints_come_again_and_again_and_the_coordinator_has_them() -> Result<()> {
+    cluster(&Plan::default(), |cluster| {
+        cluster.job("docs", "a", json!({}))?;
+        let run = cluster.begin("docs")?;
+        let mut points = Vec::new();
+        until("the run is done", || {
+            let shown = cluster.shown(&run)?;
+            let point = shown.attempts.last().map(|one| &one["point"]);
+            let number = |key: &str| point.and_then(|point| point[key].as_u64());
+            if let Some(point) = number("taken").zip(number("bytes"))
+                && points.last() != Some(&point)
+            {
+                points.push(point);
+            }
+            Ok((shown.status["stands"] == "done").then_some(()))
+        })?;
+        let is_later = |two: &[(u64, u64)]| two[0].0 < two[1].0 && two[0].1 < two[1].1;
+        ensure!(
+            points.len() >= 5 && points.windows(2).all(is_later),
+            "{points:?}"
+        );
+        cluster.is_done(&run)?.only()?;
+        Ok(())
+    })
+}
+
+#[test]
+fn r6_one_service_backs_up_to_two_drives_at_once() -> Result<()> {
     cluster(&Plan::default(), |cluster| {
         cluster.job("one", "a", json!({}))?;
         cluster.job("other", "a", json!({}))?;
@@ -43,7 +70,7 @@ fn r2_one_service_backs_up_to_two_drives_at_once() -> Result<()> {
 }
 
 #[test]
-fn r16_a_schedule_makes_a_run_when_its_minute_comes() -> Result<()> {
+fn r11_a_schedule_makes_a_run_when_its_minute_comes() -> Result<()> {
     let plan = Plan {
         files: 2,
         ..Plan::default()
@@ -75,7 +102,7 @@ fn r16_a_schedule_makes_a_run_when_its_minute_comes() -> Result<()> {
 }
 
 #[test]
-fn r17_a_crontab_waits_for_the_run_and_gets_its_exit_code() -> Result<()> {
+fn o5_a_crontab_waits_for_the_run_and_gets_its_exit_code() -> Result<()> {
     let plan = Plan {
         files: 2,
         ..Plan::default()
@@ -92,7 +119,7 @@ fn r17_a_crontab_waits_for_the_run_and_gets_its_exit_code() -> Result<()> {
 }
 
 #[test]
-fn r18_the_commands_beside_a_job_are_run_and_their_failure_counts_as_it_is_said() -> Result<()> {
+fn the_commands_beside_a_job_are_run_and_their_failure_counts_as_it_is_said() -> Result<()> {
     let plan = Plan {
         files: 2,
         ..Plan::default()
@@ -139,7 +166,7 @@ fn r18_the_commands_beside_a_job_are_run_and_their_failure_counts_as_it_is_said(
 }
 
 #[test]
-fn r12_a_full_volume_is_followed_by_the_next_of_the_pool() -> Result<()> {
+fn a_full_volume_is_followed_by_the_next_of_the_pool() -> Result<()> {
     let plan = Plan {
         capacity: "16MiB",
         files: 22,
@@ -166,7 +193,7 @@ fn r12_a_full_volume_is_followed_by_the_next_of_the_pool() -> Result<()> {
 }
 
 #[test]
-fn r12_without_a_next_volume_the_run_waits_until_there_is_one() -> Result<()> {
+fn without_a_next_volume_the_run_waits_until_there_is_one() -> Result<()> {
     let plan = Plan {
         capacity: "16MiB",
         files: 22,
@@ -188,7 +215,7 @@ fn r12_without_a_next_volume_the_run_waits_until_there_is_one() -> Result<()> {
 }
 
 #[test]
-fn r11_a_drive_that_breaks_is_left_for_another_of_the_pool() -> Result<()> {
+fn a_drive_that_breaks_is_left_for_another_of_the_pool() -> Result<()> {
     let broken = "[[fault]]\nopcode = \"WRITE(6)\"\nnth = 100\ntimes = 1000000\n\
                   sense = { key = 4, asc = 0x44, ascq = 0 }\n";
     let plan = Plan {

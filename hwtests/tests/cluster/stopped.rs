@@ -95,12 +95,12 @@ fn wakes_up(drive: impl FnOnce(&Cluster) -> serde_json::Value) -> Result<()> {
 }
 
 #[test]
-fn r8_a_node_that_comes_back_from_the_dead_writes_nothing_to_its_drive() -> Result<()> {
+fn a_node_that_comes_back_from_the_dead_writes_nothing_to_its_drive() -> Result<()> {
     wakes_up(|cluster| json!({ "serial": cluster.serials()[0] }))
 }
 
 #[test]
-fn r8_a_coordinator_that_was_stopped_disturbs_nobody() -> Result<()> {
+fn a_coordinator_that_was_stopped_disturbs_nobody() -> Result<()> {
     cluster(&Plan::default(), |cluster| {
         cluster.job("docs", "a", json!({}))?;
         let run = cluster.begin("docs")?;
