@@ -207,7 +207,8 @@ impl Coordinator {
         }
     }
 
-    fn is_back(&mut self, now: Time, name: &Name) {
+    /// A node is there again: its failure is over.
+    pub(super) fn is_back(&mut self, now: Time, name: &Name) {
         if let Some(id) = self.open_failover(name)
             && let Some(mut row) = self.state.failovers.get(&id).cloned()
         {

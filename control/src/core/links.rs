@@ -59,6 +59,10 @@ impl Coordinator {
             node.boot = Some(hello.boot);
             self.change(Change::Node(hello.node.clone(), node));
         }
+        if !self.settings.is_clustered {
+            // Nobody else says so.
+            self.is_back(now, &hello.node);
+        }
         let link = Link {
             heard: now,
             is_known: false,

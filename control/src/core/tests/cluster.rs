@@ -372,3 +372,27 @@ fn r20_r21_the_failure_of_the_coordinators_node_is_written_down_with_what_others
         ]
     );
 }
+
+#[test]
+fn without_a_cluster_an_operators_word_is_written_down_until_the_node_is_there_again() {
+    let mut bed = Bed::new();
+    backup(&mut bed, "n1", "D1");
+    bed.handle(Input::Gone(name("n1")));
+    let starts = bed.done(json!({"command": "confirm-fenced", "node": "n1"}));
+    assert_eq!(starts, [], "its job is for n1 alone");
+    let of = |bed: &Bed| {
+        let rows = bed.failovers();
+        let rows = rows
+            .iter()
+            .map(|(_, row)| (row.hit.len(), row.back.is_some()));
+        rows.collect::<Vec<_>>()
+    };
+    assert_eq!(of(&bed), [(1, false)]);
+    let (_, row) = bed.failovers()[0];
+    assert_eq!(row.said[0].by, "an operator");
+    bed.connect("n1", &["D1"]);
+    assert_eq!(of(&bed), [(1, true)]);
+    bed.handle(Input::Gone(name("n1")));
+    bed.done(json!({"command": "confirm-fenced", "node": "n1"}));
+    assert_eq!(of(&bed), [(1, true), (1, false)]);
+}
