@@ -64,19 +64,8 @@ impl Coordinator {
 
     /// The node where an application runs.
     pub(super) fn runs_on(&self, application: &Name) -> Option<Name> {
-        match &self.cluster {
-            Some(cluster) => cluster.runs_on(application.as_str())?.parse().ok(),
-            None => self.applications.get(application).cloned(),
-        }
-    }
-
-    /// The cluster runs an application on this node, or on none.
-    pub(super) fn application(&mut self, name: Name, node: Option<Name>) {
-        match node {
-            Some(node) => drop(self.applications.insert(name, node)),
-            None => drop(self.applications.remove(&name)),
-        }
-        self.end_what_has_moved();
+        let cluster = self.cluster.as_ref()?;
+        cluster.runs_on(application.as_str())?.parse().ok()
     }
 
     /// What is under way where its application does not run any more ends at a
@@ -142,7 +131,7 @@ impl Coordinator {
         }
         if let Some(at) = fenced.filter(|_| is_new) {
             self.note_fenced(name, at);
-            self.confirmed(now, name, at, &cluster, "it was fenced", !node.is_up());
+            self.confirmed(now, name, at, &cluster, "it was fenced", !node.online);
         } else if !snapshot.stonith_enabled && !node.online && !node.unclean {
             self.followed(now, name);
         }
@@ -221,7 +210,8 @@ impl Coordinator {
     }
 
     /// A node did nothing any more at this moment. What was ordered before is over,
-    /// and its drives may be taken.
+    /// and its drives may be taken; of one that is still down, all is, whatever its
+    /// clock and ours say.
     fn confirmed(
         &mut self,
         now: Time,
@@ -231,9 +221,9 @@ impl Coordinator {
         words: &str,
         is_down: bool,
     ) {
-        let before = |attempt: &Attempt| attempt.ordered <= at.after(CLOCKS_MS);
+        let is_over = |attempt: &Attempt| is_down || attempt.ordered <= at.after(CLOCKS_MS);
         let attempts = self.state.under_way(name);
-        let over = attempts.filter(|id| self.state.attempts.get(id).is_some_and(before));
+        let over = attempts.filter(|id| self.state.attempts.get(id).is_some_and(is_over));
         let over: Vec<AttemptId> = over.cloned().collect();
         if over.is_empty() && !is_down {
             return;

@@ -90,8 +90,6 @@ pub enum Input {
     /// A node is known to do nothing any more: it was fenced, or an operator
     /// says so.
     Dead(Name),
-    /// The cluster runs an application on this node, or on none.
-    Application(Name, Option<Name>),
     /// How things stand, as the cluster service of this coordinator's node says;
     /// nothing, if it could not be asked for a while.
     Cluster(Option<Box<Snapshot>>),
@@ -194,8 +192,6 @@ pub struct Coordinator {
     waits: BTreeMap<RunId, Waits>,
     /// When the first thing came.
     since: Option<Time>,
-    /// Where the cluster runs its applications.
-    applications: BTreeMap<Name, Name>,
     /// What the cluster service of this node says.
     cluster: Option<Arc<Snapshot>>,
     /// Where the coordinator ran before, if that was another node which was not
@@ -220,7 +216,6 @@ impl Coordinator {
             waiters: Vec::new(),
             waits: BTreeMap::new(),
             since: None,
-            applications: BTreeMap::new(),
             cluster: None,
             host_before: None,
             heard: VecDeque::new(),
@@ -255,7 +250,6 @@ impl Coordinator {
                 self.tell_of_waiting(now);
             }
             Input::Dead(node) => self.dead(now, &node),
-            Input::Application(name, node) => self.application(name, node),
             Input::Cluster(snapshot) => self.cluster_said(now, snapshot.map(|boxed| *boxed)),
             Input::Ask(asker, ask) => self.ask(now, asker, ask),
             Input::AskerGone(asker) => self.asker_gone(asker),

@@ -194,7 +194,8 @@ impl Coordinator {
     /// was not heard.
     pub(super) fn begun_elsewhere(&self, now: Time, id: &RunId, node: &Name) -> Option<Name> {
         let given = self.state.occurrences.get(id)?;
-        let may = given.node != *node && self.may_begin(now, id, given);
+        let is_elsewhere = given.node != *node && !self.is_heard(&given.node);
+        let may = is_elsewhere && self.may_begin(now, id, given);
         may.then(|| given.node.clone())
     }
 
@@ -284,9 +285,16 @@ impl Coordinator {
     /// that is in somebody's way by now is ended.
     pub(super) fn adopt(&mut self, now: Time, node: &Name, seen: &AttemptSeen) {
         let id = &seen.attempt;
-        let is_new = id.number == 0 && !self.state.attempts.contains_key(id);
         let was_given = seen.token <= self.state.counters.token;
-        if !is_new || !was_given {
+        if id.number > 0 || !was_given {
+            return;
+        }
+        if let Some(known) = self.state.attempts.get(id) {
+            if known.token != seen.token {
+                // It was given to two nodes, one after the other, and the clock was
+                // set back in between.
+                self.hold(seen, false);
+            }
             return;
         }
         let Some(job) = self.state.jobs.get(&id.run.job).cloned() else {

@@ -287,7 +287,9 @@ pub enum Key {
 impl Drive {
     /// Somebody is gone who may still hold the drive under this assignment.
     pub(super) fn leave(&mut self, token: Token) {
-        self.left.push(token);
+        if !self.left.contains(&token) {
+            self.left.push(token);
+        }
         let surplus = self.left.len().saturating_sub(LEFT_MAX);
         self.left.drain(..surplus);
     }

@@ -143,7 +143,19 @@ impl World {
             format!("{name}: {attempts:#?}, processes {processes:?}")
         });
         let runs = self.center.rows.runs.keys().map(|id| self.story(id));
-        nodes.chain(runs).collect::<Vec<_>>().join("\n")
+        let drives = self.library.drives.iter().map(|(name, drive)| {
+            let row = self.center.rows.drives.get(name);
+            format!(
+                "{name} is held by {:?}, and left by {:?}",
+                drive.holder,
+                row.map(|row| &row.left)
+            )
+        });
+        nodes
+            .chain(drives)
+            .chain(runs)
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     fn check_set(&self, id: &RunId) -> Result<()> {

@@ -159,9 +159,7 @@ fn job(world: &mut World, number: u64, nodes: &[Name]) -> Job {
     let node = nodes[world.chance.below(nodes.len() as u64) as usize].clone();
     let place = if world.chance.per_mille(600) {
         let application = name(&format!("app{number}"));
-        world.applications.insert(application.clone(), node.clone());
-        let input = Input::Application(application.clone(), Some(node));
-        world.center(input).expect("calm");
+        world.applications.insert(application.clone(), node);
         Place::Application(application)
     } else {
         Place::Node(node)
@@ -196,7 +194,16 @@ fn trouble(world: &mut World) -> Result<()> {
     let node = nodes[world.chance.below(nodes.len() as u64) as usize].clone();
     let drive = drives[world.chance.below(drives.len() as u64) as usize].clone();
     let after = 100 + world.chance.below(8_000);
-    match world.chance.below(10) {
+    match world.chance.below(11) {
+        10 => {
+            // An operator moves an application.
+            let applications = world.applications.keys();
+            let applications: Vec<Name> = applications.cloned().collect();
+            if !applications.is_empty() {
+                let which = world.chance.below(applications.len() as u64) as usize;
+                world.moved(applications[which].clone());
+            }
+        }
         0 => {
             // It may be away for long: nothing else can run it.
             world.is_away = world.chance.per_mille(400);

@@ -2,10 +2,11 @@
 //! lies between them, under a clock of its own.
 
 mod center;
+mod cluster;
 mod network;
 mod node;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 use longhaul_control::core::{Asker, Input};
@@ -63,6 +64,10 @@ pub(crate) struct World {
     pub nodes: BTreeMap<Name, Node>,
     pub library: Library,
     pub applications: BTreeMap<Name, Name>,
+    /// Nodes that were fenced, or are said to have been, and are not members again.
+    pub(super) down: BTreeSet<Name>,
+    /// When nodes were fenced last, by the cluster's clock.
+    pub(super) fenced: BTreeMap<Name, Time>,
     /// What the coordinator's clock is ahead, in milliseconds.
     pub skew: i64,
     /// When the last message on a connection comes, each way.
@@ -88,6 +93,8 @@ impl World {
             nodes: BTreeMap::new(),
             library: Library::default(),
             applications: BTreeMap::new(),
+            down: BTreeSet::new(),
+            fenced: BTreeMap::new(),
             skew: 0,
             last: BTreeMap::new(),
             connections: 0,
@@ -172,6 +179,10 @@ impl World {
             }
             Event::CenterTick => {
                 self.later(1000, Event::CenterTick);
+                // It may take its time to answer.
+                if self.is_calm || self.chance.per_mille(700) {
+                    self.look_at_cluster()?;
+                }
                 self.center(Input::Tick)?;
             }
             Event::MoverStep(node, attempt) => self.mover(&node, &attempt)?,
@@ -180,7 +191,7 @@ impl World {
                 self.start_center()?;
             }
             Event::NodeStarts(node) => self.start_node(&node)?,
-            Event::Fenced(node) => self.fenced(&node)?,
+            Event::Fenced(node) => self.fenced(&node),
             Event::Heal(node) => self.heal(&node)?,
             Event::Repair(drive) => {
                 if let Some(drive) = self.library.drives.get_mut(&drive) {

@@ -214,6 +214,11 @@ fn r14_r22_r23_r24_what_a_fenced_node_did_goes_on_where_its_application_is() {
 #[test]
 fn a_fencing_that_is_older_than_an_attempt_says_nothing_of_it() {
     let (mut bed, _) = bed();
+    let mut view = all_well("n1");
+    fenced(&mut view, "n1", NOW - 60_000);
+    bed.said(view);
+    assert_eq!(*bed.run("pg", NOW), RunState::Active);
+    // Then the node leaves the cluster in order, and its service is not heard of.
     let mut view = all_well("n2");
     lost(&mut view, "n1", false);
     fenced(&mut view, "n1", NOW - 60_000);

@@ -44,15 +44,13 @@ impl World {
             cluster: CLUSTER,
             alive_ms: ALIVE_MS,
             retry_ms: 1_000,
+            is_clustered: true,
             ..Settings::default()
         };
         let (core, outputs) = Coordinator::start(settings, self.center.rows.clone());
         self.center.core = Some(core);
         self.carry_out(outputs)?;
-        for (application, node) in self.applications.clone() {
-            self.center(Input::Application(application, Some(node)))?;
-        }
-        Ok(())
+        self.look_at_cluster()
     }
 
     pub fn crash_center(&mut self) {

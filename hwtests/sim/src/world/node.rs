@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
-use longhaul_control::core::Input;
 use longhaul_mover::service::{self, File, Seen, Service};
 use longhaul_protocol::order::{Order, What};
 use longhaul_protocol::report::{DriveSeen, PART_BYTES_MAX, Part};
@@ -36,6 +35,7 @@ pub(crate) struct Node {
 impl World {
     pub fn start_node(&mut self, name: &Name) -> Result<()> {
         let now = self.time();
+        self.down.remove(name);
         let node = self.nodes.get_mut(name).context("a node")?;
         if node.service.is_some() {
             return Ok(());
@@ -265,32 +265,12 @@ impl World {
         self.node(name, cluster)
     }
 
-    pub(super) fn fenced(&mut self, name: &Name) -> Result<()> {
-        let others: Vec<Name> = self.nodes.keys().filter(|n| *n != name).cloned().collect();
-        let moved: Vec<Name> = self
-            .applications
-            .iter()
-            .filter(|(_, node)| *node == name)
-            .map(|(application, _)| application.clone())
-            .collect();
-        for application in moved {
-            let to = others[self.chance.below(others.len() as u64) as usize].clone();
-            self.applications.insert(application.clone(), to.clone());
-            self.center(Input::Application(application, Some(to)))?;
-        }
-        if self.center.core.is_none() {
-            // The cluster's history is read when the coordinator starts.
-            self.later(500, Event::Fenced(name.clone()));
-            return Ok(());
-        }
-        self.center(Input::Dead(name.clone()))
-    }
-
     pub(super) fn heal(&mut self, name: &Name) -> Result<()> {
         let mut inbox = Vec::new();
         if let Some(node) = self.nodes.get_mut(name) {
             node.is_cut = false;
             node.is_frozen = false;
+            self.down.remove(name);
             inbox = std::mem::take(&mut node.inbox);
         }
         for (link, order) in inbox {

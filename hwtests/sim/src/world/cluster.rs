@@ -1,0 +1,92 @@
+//! The cluster: who is a member, who was fenced, and where applications run.
+
+use anyhow::Result;
+use longhaul_cluster::{Cloned, FenceStatus, Fencing, Node, Resource, Role, Snapshot};
+use longhaul_control::core::Input;
+use longhaul_protocol::Name;
+
+use super::World;
+
+impl World {
+    /// What the cluster service of the coordinator's node says, whose part of the
+    /// cluster has quorum.
+    pub(super) fn look_at_cluster(&mut self) -> Result<()> {
+        let nodes = self.nodes.iter().map(|(name, node)| {
+            let is_down = self.down.contains(name);
+            // Who cannot be heard may still be writing.
+            let unclean = !is_down && (node.is_cut || node.is_frozen);
+            Node {
+                name: name.to_string(),
+                online: !is_down && !unclean,
+                unclean,
+                pending: false,
+                standby: false,
+                maintenance: false,
+                shutdown: false,
+            }
+        });
+        let resources = self.applications.iter().map(|(name, node)| Resource {
+            id: name.to_string(),
+            within: Vec::new(),
+            cloned: Cloned::No,
+            agent: "ocf:heartbeat:Filesystem".into(),
+            role: Role::Started,
+            wanted: true,
+            active: true,
+            failed: false,
+            blocked: false,
+            managed: true,
+            orphaned: false,
+            nodes: vec![node.to_string()],
+        });
+        let fencing = self.fenced.iter().map(|(name, at)| Fencing {
+            target: name.to_string(),
+            action: "reboot".into(),
+            status: FenceStatus::Success,
+            delegate: None,
+            client: "pacemaker-controld".into(),
+            origin: "another".into(),
+            completed: Some(*at),
+            why: None,
+        });
+        let snapshot = Snapshot {
+            has_quorum: true,
+            stonith_enabled: true,
+            dc: None,
+            nodes: nodes.collect(),
+            resources: resources.collect(),
+            failures: Vec::new(),
+            fencing: fencing.collect(),
+        };
+        self.center(Input::Cluster(Some(Box::new(snapshot))))
+    }
+
+    /// The cluster has fenced a node, as it believes, and runs what ran there on
+    /// others.
+    pub(super) fn fenced(&mut self, name: &Name) {
+        self.down.insert(name.clone());
+        self.fenced.insert(name.clone(), self.time());
+        let here = self.applications.iter().filter(|(_, node)| *node == name);
+        let here: Vec<Name> = here.map(|(application, _)| application.clone()).collect();
+        for application in here {
+            self.moved(application);
+        }
+    }
+
+    /// An application runs on another node that is there, if there is one.
+    pub fn moved(&mut self, application: Name) {
+        let Some(from) = self.applications.get(&application) else {
+            return;
+        };
+        let others = self.nodes.iter().filter(|(name, node)| {
+            let is_there = !self.down.contains(*name) && !node.is_cut && !node.is_frozen;
+            is_there && *name != from
+        });
+        let others: Vec<Name> = others.map(|(name, _)| name.clone()).collect();
+        if others.is_empty() {
+            return;
+        }
+        let to = self.chance.below(others.len() as u64) as usize;
+        self.applications.insert(application, others[to].clone());
+    }
+}
