@@ -106,7 +106,7 @@ pub struct DriveSeen {
     /// The changer that loads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub library: Option<Name>,
-    /// Why it cannot be used, if so.
+    /// Why this node cannot use it, if so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
 }

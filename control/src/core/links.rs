@@ -113,7 +113,9 @@ impl Coordinator {
         let Some(row) = self.state.nodes.get(node) else {
             return;
         };
-        let mut reaches: Vec<Name> = drives.iter().map(|drive| drive.serial.clone()).collect();
+        // What one node cannot use, another may: its path is broken, not the drive.
+        let well = drives.iter().filter(|drive| drive.trouble.is_none());
+        let mut reaches: Vec<Name> = well.map(|drive| drive.serial.clone()).collect();
         reaches.sort_unstable();
         reaches.dedup();
         reaches.truncate(DRIVES_MAX);
@@ -127,9 +129,6 @@ impl Coordinator {
             let mut drive = old.cloned().unwrap_or_default();
             drive.product = seen.product;
             drive.library = seen.library.or(drive.library);
-            if seen.trouble.is_some() {
-                drive.trouble = seen.trouble;
-            }
             if old != Some(&drive) {
                 self.change(Change::Drive(seen.serial, drive));
             }

@@ -401,3 +401,22 @@ fn without_a_cluster_an_operators_word_is_written_down_until_the_node_is_there_a
     bed.done(json!({"command": "confirm-fenced", "node": "n1"}));
     assert_eq!(of(&bed), [(1, true), (1, false)]);
 }
+
+#[test]
+fn a_drive_that_one_node_cannot_use_is_another_nodes_all_the_same() {
+    let mut bed = Bed::new();
+    let drive = DriveSeen {
+        serial: name("D1"),
+        product: "a drive".into(),
+        library: None,
+        trouble: Some("no path to it is running".into()),
+    };
+    let devices = Report::Devices {
+        drives: vec![drive],
+        changers: vec![],
+    };
+    bed.handle(Input::Report(name("n1"), devices));
+    assert_eq!(backup(&mut bed, "n1", "D1"), []);
+    let starts = bed.done(restore(5, "n2", "D1", &[2]));
+    assert_eq!(starts.len(), 1, "{starts:?}");
+}
