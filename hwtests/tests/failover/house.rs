@@ -169,6 +169,7 @@ pub fn job(cluster: &mut Cluster<'_>, node: u8, megabytes: u32, more: &str) -> R
                  head -c 1000000 /dev/urandom >{SOURCE}/$number
              done
              ln -s ../1 {SOURCE}/deep/link
+             (cd {SOURCE} && sha256sum *[0-9]) >/cluster/manifest
              sync -f {SOURCE}"
         ),
     )?;
@@ -240,9 +241,12 @@ pub fn restores(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
         PATIENCE,
     )?;
     restored.expect_success()?;
-    cluster.run(
-        node,
-        &format!("diff -r --no-dereference {SOURCE} {to}{SOURCE}; rm -r {to}"),
-    )?;
+    // What it was is known from before: whoever is to blame is named.
+    let is_whole = |folder: &str| format!("cd {folder} && sha256sum --quiet -c /cluster/manifest");
+    let (source, restored) = (is_whole(SOURCE), is_whole(&format!("{to}{SOURCE}")));
+    let check = format!("({source}); ({restored}); diff -r --no-dereference {SOURCE} {to}{SOURCE}");
+    let checked = cluster.node(node)?.run_within(&check, PATIENCE)?;
+    checked.expect_success()?;
+    cluster.run(node, &format!("rm -r {to}"))?;
     Ok(())
 }

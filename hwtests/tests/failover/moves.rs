@@ -4,6 +4,7 @@ use anyhow::{Result, ensure};
 use longhaul_hwtests::rig::cluster::{NODES, PATIENCE};
 use longhaul_hwtests::rig::trial::plain;
 use longhaul_hwtests::rig::{Cluster, Mode, trial};
+use longhaul_hwtests::until::within;
 
 use crate::application::{self, APPLICATION, is_mounted, is_whole, runs};
 use crate::kernel;
@@ -44,8 +45,10 @@ fn r13_r14_an_application_moves_when_its_node_dies_and_when_it_is_told_to() -> R
         is_whole(&mut cluster, 2, "before the power was cut")?;
         application::write(&mut cluster, 2, "before the standby")?;
         cluster.run(2, "crm node standby n2")?;
-        let third = runs(&mut cluster, None)?;
-        ensure!(third != 2, "it runs on a node in standby");
+        let third = within(PATIENCE, "it leaves a node in standby", || {
+            let third = runs(&mut cluster, None)?;
+            Ok((third != 2).then_some(third))
+        })?;
         trial.say("n2 is in standby");
         is_whole(&mut cluster, third, "before the standby")?;
         cluster.run(2, "crm node online n2")?;
