@@ -13,7 +13,7 @@ use crate::{house, kernel};
 /// bytes a second, at most.
 const CHATTER_BYTES: u64 = 20_000_000;
 
-// Once of four times, on a loaded machine, the last 15 of 180 files differed from what
+// Once of three times, on a loaded machine, the last 15 of 180 files differed from what
 // was restored, behind the second part. Whether a host's kernel or the backup is to
 // blame is not known: `restores` tells by a list of digests when it happens again.
 #[test]
