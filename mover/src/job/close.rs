@@ -24,6 +24,7 @@ use super::volume::{Tail, TapeSet};
 use super::walkthrough::Ended;
 use super::writing::{self, Done, Writing};
 use crate::checkpoint::journal::Asked;
+use crate::checkpoint::recovered::Recovered;
 use crate::checkpoint::tracker::Intervals;
 use crate::drive::Read;
 use crate::progress::Progress;
@@ -64,13 +65,13 @@ pub fn run(
     let label = session.label()?;
     let tail = session.tail(&label)?;
     let journal = resume::journal_of(catalog, options.journal.as_deref(), &label, &tail)?;
-    let spanning = journal.filter(|found| {
+    let is_spanning = |found: &Recovered| {
         let mut volumes = found.volumes.iter();
         volumes.len() > 1
             && (options.journal.is_some() || volumes.any(|volume| volume.uuid == label.uuid))
-    });
-    let mut closed = match (spanning, tail) {
-        (Some(recovered), tail) => {
+    };
+    let mut closed = match (journal, tail) {
+        (Some(recovered), tail) if is_spanning(&recovered) => {
             let done = resume::end(
                 session,
                 catalog,
@@ -81,16 +82,18 @@ pub fn run(
             )?;
             Closed { done, whole: false }
         }
-        (None, Tail::Unfinished(set)) if set.head.part == 1 => {
-            by_reading(session, catalog, label, set, options, progress)?
+        (journal, Tail::Unfinished(set)) if set.head.part == 1 => {
+            let asked = journal.map(|journal| journal.head.asked);
+            let asked = asked.unwrap_or_default();
+            by_reading(session, catalog, label, (set, asked), options, progress)?
         }
-        (None, Tail::Unfinished(set)) => {
+        (_, Tail::Unfinished(set)) => {
             return Err(JobError::Refused(format!(
                 "{set} began on another volume, and its journal is not here; nothing was written; \
                  name the journal with --journal"
             )));
         }
-        (None, Tail::Ready { .. }) => {
+        (_, Tail::Ready { .. }) => {
             return Err(JobError::Usage(format!(
                 "{}: volume {} ends in no unfinished set; there is nothing to close",
                 session.drive().label(),
@@ -102,18 +105,19 @@ pub fn run(
     Ok(closed)
 }
 
-/// Closes a set on one volume, of which only the tape is asked.
+/// Closes a set on one volume, of which only the tape is asked. Its journal keeps
+/// what the backup was asked for, so that it can be gone on with if this breaks off.
 fn by_reading(
     session: &mut Session,
     catalog: &Catalog,
     label: Label,
-    set: TapeSet,
+    (set, asked): (TapeSet, Asked),
     options: &Options,
     progress: &Arc<Progress>,
 ) -> Result<Closed, JobError> {
     let volume = set.volume_of(&label.name, label.uuid);
-    let journal = writing::journal_head(session, &set.head, &label, &Asked::default());
-    let mut ledger = Ledger::new(catalog, &journal, &volume)?;
+    let journal = writing::journal_head(session, &set.head, &label, &asked);
+    let mut ledger = Ledger::anew(catalog, &journal, &volume)?;
     let mut survey = Survey::new(&label, &set, |entry| {
         ledger
             .push(entry)
@@ -131,6 +135,7 @@ fn by_reading(
         )));
     }
     let whole = ended == Ended::Whole;
+    ledger.publish()?;
     if let Some(index_block) = set.index_block {
         // The archive was ended, and its filemark is there: it stays.
         session.drive().locate(index_block)?;
@@ -148,9 +153,9 @@ fn by_reading(
         catalog,
         progress,
         head: set.head.clone(),
-        // Nothing is read any more.
-        asked: Asked::default(),
+        asked,
         partial: !whole,
+        // Nothing is read any more.
         roots: Roots::default(),
         walk: source::Options::default(),
         intervals: Intervals::default(),

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
+use std::path::Path;
 
 use longhaul_catalog::{Catalog, SetBuilder, SetRecord};
 use longhaul_format::index::{Entry, Head, State, Volume};
@@ -51,13 +52,24 @@ impl Ledger {
         head: &journal::Head,
         volume: &Volume,
     ) -> Result<Ledger, JobError> {
+        let mut ledger = Ledger::anew(catalog, head, volume)?;
+        ledger.publish()?;
+        Ok(ledger)
+    }
+
+    /// The same; a journal of the set that is there stays what it is until
+    /// [`publish`](Ledger::publish).
+    ///
+    /// # Errors
+    /// As [`new`](Ledger::new).
+    pub fn anew(
+        catalog: &Catalog,
+        head: &journal::Head,
+        volume: &Volume,
+    ) -> Result<Ledger, JobError> {
         let path = journal::path_of(catalog.dir(), head.set);
-        let begin = || {
-            let mut journal = Journal::create(&path, head, std::slice::from_ref(volume))?;
-            journal.publish().map(|()| journal)
-        };
-        let journal = begin()
-            .map_err(|error| JobError::local(format!("the journal {}", path.display()), error))?;
+        let journal = Journal::create(&path, head, std::slice::from_ref(volume))
+            .map_err(|error| of_journal(&path, error))?;
         let rows = catalog.set_builder(head.set).map_err(|error| chain(&error));
         Ok(Ledger {
             journal,
@@ -65,6 +77,15 @@ impl Ledger {
             volumes: numbered(std::slice::from_ref(volume)),
             rows,
         })
+    }
+
+    /// Puts its journal durably in the place of the one before.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn publish(&mut self) -> Result<(), JobError> {
+        let published = self.journal.publish();
+        published.map_err(|error| of_journal(self.journal.path(), error))
     }
 
     /// The ledger of a set that is gone on with, as it was when it had
@@ -107,8 +128,7 @@ impl Ledger {
     /// If the journal cannot be opened.
     pub fn reopened(catalog: &Catalog, set: Uuid, volumes: &[Volume]) -> Result<Ledger, JobError> {
         let path = journal::path_of(catalog.dir(), set);
-        let journal = Journal::reopen(&path)
-            .map_err(|error| JobError::local(format!("the journal {}", path.display()), error))?;
+        let journal = Journal::reopen(&path).map_err(|error| of_journal(&path, error))?;
         Ok(Ledger {
             journal,
             set,
@@ -199,6 +219,10 @@ impl Ledger {
             },
         ))
     }
+}
+
+fn of_journal(path: &Path, error: io::Error) -> JobError {
+    JobError::local(format!("the journal {}", path.display()), error)
 }
 
 fn numbered(volumes: &[Volume]) -> BTreeMap<u32, Uuid> {

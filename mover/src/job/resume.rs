@@ -501,9 +501,10 @@ impl Job<'_> {
         let extent = set.extent(label.record_bytes);
         let head = writing::journal_head(self.session, &set.head, &label, &asked);
         let mut links = Links::default();
-        let mut ledger = Ledger::new(self.catalog, &head, &volume)?;
+        let mut ledger = Ledger::anew(self.catalog, &head, &volume)?;
         let (session, progress) = (&mut *self.session, self.progress);
         let cursor = reread::run(session, &label, &set, &mut ledger, &mut links, progress)?;
+        ledger.publish()?;
         let Some(cursor) = cursor else {
             drop(ledger);
             return self.only_index();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::rig::{Rig, contents, text};
+use crate::rig::{Rig, contents, expect_same, text};
 
 const DRIVE: &str = "vtape:tape.vtape";
 /// The clock makes the backup last long enough to be interrupted.
@@ -173,6 +173,25 @@ fn after_a_fault_at_any_write_the_volume_can_be_closed_and_used() {
         assert!(nth < 40, "the backup always meets the fault");
     }
     assert_eq!(finished, 1);
+}
+
+/// A close that breaks off leaves the journal as useful as it was: what the backup
+/// was asked for is known, and it can be gone on with.
+#[test]
+fn a_set_whose_close_broke_off_can_still_be_gone_on_with() {
+    let rig = Rig::new();
+    let tree = large_tree(&rig);
+    let (code, _) = interrupted(&rig, &tree, Signal::SIGKILL);
+    assert_eq!(code, None, "killed");
+    let plan = "[[fault]]\nopcode = \"WRITE FILEMARKS(6)\"\nnth = 1\ntimes = 9\n\
+                sense = { key = 4, asc = 0x44, ascq = 0 }\n";
+    fs::write(rig.path("plan.toml"), plan).expect("written");
+    let faulty = format!("{DRIVE}?faults=plan.toml");
+    rig.mover("close", &["--drive", &faulty]).ended(3);
+    rig.mover("resume", &["--drive", DRIVE]).ended(0);
+    rig.mover("restore", &["--drive", DRIVE, "--to", "out"])
+        .ended(0);
+    expect_same(&contents(&tree), &contents(&rig.restored("out", &tree)));
 }
 
 /// Every thread of the pipeline waits for another one when the drive gives up:
