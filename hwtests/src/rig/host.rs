@@ -226,12 +226,11 @@ impl Host {
     /// # Errors
     /// As [`Host::run_within`].
     pub fn finish(&mut self, job: &Job, patience: Duration) -> Result<Ended> {
-        let status = job.file("status");
         let complaint = format!("has not ended\n{}", job.script);
-        self.wait_until(patience, &complaint, || Ok(status.exists()))?;
+        self.wait_until(patience, &complaint, || Ok(job.has_ended()))?;
         Ok(Ended {
             script: job.script.clone(),
-            code: fs::read_to_string(&status)?.trim().parse()?,
+            code: fs::read_to_string(job.file("status"))?.trim().parse()?,
             said: job.said()?,
         })
     }
@@ -314,6 +313,11 @@ impl Drop for Host {
 impl Job {
     fn file(&self, kind: &str) -> PathBuf {
         self.files.with_extension(kind)
+    }
+
+    /// Whether its script has come to its end.
+    pub fn has_ended(&self) -> bool {
+        self.file("status").exists()
     }
 
     /// What it has said so far.
