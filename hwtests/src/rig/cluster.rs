@@ -32,7 +32,7 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 const LIMIT_S: u32 = 1800;
 const NODE_MEMORY_MIB: u32 = 512;
 /// What of a node outlives its power: a file system of so many MiB.
-const OWN_DISK_MIB: u32 = 64;
+const OWN_DISK_MIB: u32 = 512;
 const SAN_MEMORY_MIB: u32 = 2048;
 /// Between two questions to a cluster service, which cost a host some time.
 const PAUSE: Duration = Duration::from_millis(200);

@@ -5,12 +5,13 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use longhaul_hwtests::rig::Cluster;
 use longhaul_hwtests::rig::cluster::{NODES, PATIENCE};
+use longhaul_hwtests::rig::{Cluster, Trial};
 use longhaul_hwtests::until::within;
 use serde_json::Value;
 
 use crate::application::{self, ADDRESS, APPLICATION, FILE_SYSTEM};
+use crate::kernel;
 
 /// The resource that is the coordinator.
 const COORDINATOR: &str = "longhaul-control";
@@ -21,12 +22,30 @@ const FOLDER: &str = "/srv/longhaul";
 const IP: &str = "10.9.0.101";
 /// What the job backs up.
 pub const SOURCE: &str = "/srv/application/source";
+/// Where it is restored to: a disk that no other node sees.
+const TO: &str = "/own/restored";
+/// Megabytes that are backed up: it takes some seconds.
+const MEGABYTES: u32 = 180;
 /// What is asked of the coordinator while it may be moving.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// A cluster with the application on n1, the coordinator on this node, and a job that
+/// follows the application.
+pub fn start(trial: &Trial, coordinator: u8) -> Result<Cluster<'_>> {
+    let mut cluster = Cluster::start(trial, kernel())?;
+    trial.say("started");
+    application::run_on(&mut cluster, 1)?;
+    set_up(&mut cluster, coordinator)?;
+    trial.say("the coordinator runs");
+    label(&mut cluster, 2)?;
+    job(&mut cluster, 1)?;
+    trial.say("there is a job");
+    Ok(cluster)
+}
+
 /// Sets Longhaul up as docs/cluster.md has it, with the coordinator preferably on
 /// this node: once it runs, and all services are connected.
-pub fn set_up(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
+fn set_up(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
     cluster.run(
         node,
         &format!(
@@ -149,7 +168,7 @@ pub fn drives(cluster: &mut Cluster<'_>) -> Result<Vec<String>> {
 }
 
 /// Makes two cartridges volumes, by the service of a node.
-pub fn label(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
+fn label(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
     let drive = drives(cluster)?.remove(0);
     for volume in ["LH0001", "LH0002"] {
         let label = format!("--pool daily --node n{node} --drive {drive} --barcode {volume}L9");
@@ -158,14 +177,14 @@ pub fn label(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
     Ok(())
 }
 
-/// Gives the application so many megabytes of data on the node where it runs, and
-/// has them backed up by a job that follows it.
-pub fn job(cluster: &mut Cluster<'_>, node: u8, megabytes: u32, more: &str) -> Result<()> {
+/// Gives the application its data on the node where it runs, and has them backed up by
+/// a job that follows it.
+fn job(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
     cluster.run(
         node,
         &format!(
             "mkdir -p {SOURCE}/deep
-             for number in $(seq {megabytes}); do
+             for number in $(seq {MEGABYTES}); do
                  head -c 1000000 /dev/urandom >{SOURCE}/$number
              done
              ln -s ../1 {SOURCE}/deep/link
@@ -177,7 +196,7 @@ pub fn job(cluster: &mut Cluster<'_>, node: u8, megabytes: u32, more: &str) -> R
         cluster,
         &format!(
             "job add app --path {SOURCE} --application {APPLICATION} --drive-pool drives \
-             --volumes daily {more}"
+             --volumes daily"
         ),
     )?;
     Ok(())
@@ -230,23 +249,33 @@ pub fn is_done(cluster: &mut Cluster<'_>, run: &str) -> Result<Value> {
     .with_context(|| last)
 }
 
-/// What a run has made comes back from the tape on the node where the application
-/// is, as the source is.
-pub fn restores(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
-    let to = "/srv/application/restored";
+/// What a run has made comes back from the tape on a node, as the source was when it
+/// was made. It is put on the node's own disk: the cluster may move the application
+/// meanwhile.
+pub fn restores_what_was(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
     let drive = drives(cluster)?.remove(0);
-    let restore = format!("restore --job app --to {to} --node n{node} --drive {drive} --wait");
-    let restored = cluster.node(node)?.run_within(
-        &format!("lh-control --dir /cluster/desk {restore}"),
-        PATIENCE,
-    )?;
+    let restore = format!("restore --job app --to {TO} --node n{node} --drive {drive} --wait");
+    let restored = format!("lh-control --dir /cluster/desk {restore}");
+    let restored = cluster.node(node)?.run_within(&restored, PATIENCE)?;
     restored.expect_success()?;
-    // What it was is known from before: whoever is to blame is named.
-    let is_whole = |folder: &str| format!("cd {folder} && sha256sum --quiet -c /cluster/manifest");
-    let (source, restored) = (is_whole(SOURCE), is_whole(&format!("{to}{SOURCE}")));
-    let check = format!("({source}); ({restored}); diff -r --no-dereference {SOURCE} {to}{SOURCE}");
+    is_whole(cluster, node, &format!("{TO}{SOURCE}"))
+}
+
+/// The same on the node where the application is, whose source is still what it was.
+pub fn restores(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
+    restores_what_was(cluster, node)?;
+    is_whole(cluster, node, SOURCE)?;
+    let same = format!("diff -r --no-dereference {SOURCE} {TO}{SOURCE} && rm -r {TO}");
+    let same = cluster.node(node)?.run_within(&same, PATIENCE)?;
+    same.expect_success()?;
+    Ok(())
+}
+
+/// The files of this folder have the digests that they had when they were made: so a
+/// difference says whose it is.
+fn is_whole(cluster: &mut Cluster<'_>, node: u8, folder: &str) -> Result<()> {
+    let check = format!("cd {folder} && sha256sum --quiet -c /cluster/manifest");
     let checked = cluster.node(node)?.run_within(&check, PATIENCE)?;
     checked.expect_success()?;
-    cluster.run(node, &format!("rm -r {to}"))?;
     Ok(())
 }
