@@ -5,8 +5,7 @@
 //! cluster decides. With Pacemaker a [`Snapshot`] is one call of `crm_mon`, so all
 //! in it was so at the same moment, and [`Event`]s are what Pacemaker tells its
 //! alert agents. An event says that something happened, when, and to whom; how
-//! things stand is in the snapshot. Without a cluster there is one node, which has
-//! quorum.
+//! things stand is in the snapshot.
 //!
 //! What is read here was written by another program, of a version that we do not
 //! choose. So what is not known is ignored, what is missing is an error that names
@@ -18,6 +17,7 @@
 //! | `snapshot` | how things stand |
 //! | `xml` | a snapshot as `crm_mon` writes it |
 //! | `crm_mon` | the program that is asked |
+//! | `known` | what is known while it does not answer |
 //! | `event` | what an alert agent is told |
 //! | `error` | what can go wrong |
 #![forbid(unsafe_code)]
@@ -25,39 +25,30 @@
 mod crm_mon;
 mod error;
 mod event;
+mod known;
 mod snapshot;
 mod xml;
 
 pub use crm_mon::CrmMon;
 pub use error::{ClusterError, NotUnderstood};
 pub use event::{NoEvent, event_from_variables};
+pub use known::{EVERY, HOLDS, Known};
 pub use longhaul_protocol::event::{Event, Membership, TEXT_BYTES_MAX, What};
 pub use snapshot::{Cloned, Failure, FenceStatus, Fencing, Node, Resource, Role, Snapshot};
 pub use xml::{ENTRIES_MAX, XML_BYTES_MAX};
 
-use longhaul_protocol::Name;
+use serde::Deserialize;
 
-/// Whom a node asks how things stand.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Who decides where applications run, who has quorum, and who is dead.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Cluster {
-    /// Pacemaker, through its `crm_mon`.
-    Pacemaker(CrmMon),
-    /// Nobody: the node is all there is.
-    Standalone(Name),
-}
-
-impl Cluster {
-    /// How things stand now. With Pacemaker this can take as long as its
-    /// [limit](CrmMon::limit).
-    ///
-    /// # Errors
-    /// Those of [`CrmMon::snapshot`].
-    pub fn snapshot(&self) -> Result<Snapshot, ClusterError> {
-        match self {
-            Cluster::Pacemaker(crm_mon) => crm_mon.snapshot(),
-            Cluster::Standalone(node) => Ok(Snapshot::standalone(node)),
-        }
-    }
+    /// Nobody: there is always quorum, no application is moved, and operators say who
+    /// is dead.
+    #[default]
+    Standalone,
+    /// Pacemaker.
+    Pacemaker,
 }
 
 /// The beginning of a text that is for people, up to [`TEXT_BYTES_MAX`].
@@ -73,16 +64,6 @@ fn cut(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_node_on_its_own_has_quorum_and_runs_no_application() {
-        let node: Name = "db1".parse().expect("a name");
-        let snapshot = Cluster::Standalone(node).snapshot().expect("no error");
-        assert!(snapshot.has_quorum && !snapshot.stonith_enabled);
-        assert!(snapshot.node("db1").is_some_and(Node::is_up));
-        assert_eq!(snapshot.runs_on("pg"), None);
-        assert!(snapshot.fencing.is_empty() && snapshot.failures.is_empty());
-    }
 
     #[test]
     fn a_long_text_is_cut_between_two_letters() {

@@ -1,13 +1,13 @@
 //! How things stand in a cluster.
 
-use longhaul_protocol::{Name, Time};
+use longhaul_protocol::Time;
 use serde::{Deserialize, Serialize};
 
 /// What a node's cluster service says, all of it at one moment.
 ///
 /// It is what that node believes. Nodes that have lost each other say different
 /// things, and only one of them has quorum.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// This part of the cluster has quorum. Nobody can say so while no node
     /// coordinates the cluster (after such a node has died, for a moment); it then
@@ -29,7 +29,7 @@ pub struct Snapshot {
 }
 
 /// A node of the cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
     /// Its name in the cluster.
     pub name: String,
@@ -48,7 +48,7 @@ pub struct Node {
 }
 
 /// What the cluster runs, or one instance of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resource {
     /// Its id.
     pub id: String,
@@ -77,10 +77,11 @@ pub struct Resource {
 }
 
 /// Whether a resource has instances.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cloned {
     /// It is one.
+    #[default]
     No,
     /// Several, all alike.
     Yes,
@@ -89,10 +90,11 @@ pub enum Cloned {
 }
 
 /// What a resource is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// It does not run.
+    #[default]
     Stopped,
     /// It runs.
     Started,
@@ -155,27 +157,6 @@ pub enum FenceStatus {
 }
 
 impl Snapshot {
-    /// One node, and nobody else.
-    pub(crate) fn standalone(node: &Name) -> Snapshot {
-        Snapshot {
-            has_quorum: true,
-            stonith_enabled: false,
-            dc: Some(node.to_string()),
-            nodes: vec![Node {
-                name: node.to_string(),
-                online: true,
-                unclean: false,
-                pending: false,
-                standby: false,
-                maintenance: false,
-                shutdown: false,
-            }],
-            resources: Vec::new(),
-            failures: Vec::new(),
-            fencing: Vec::new(),
-        }
-    }
-
     /// The node of that name.
     pub fn node(&self, name: &str) -> Option<&Node> {
         self.nodes.iter().find(|node| node.name == name)

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use longhaul_cluster::{Cluster, ClusterError, CrmMon};
+use longhaul_cluster::{ClusterError, CrmMon};
 use tempfile::TempDir;
 
 const ANSWER: &str = concat!(
@@ -51,7 +51,7 @@ fn r15_the_cluster_is_asked_once_with_all_that_is_needed_and_no_environment() {
     let fake = Fake::doing(&format!(
         "dir=${{0%/*}}; echo \"$@\" >>$dir/asked; env >$dir/env; cat {ANSWER}"
     ));
-    let snapshot = Cluster::Pacemaker(fake.crm_mon.clone()).snapshot();
+    let snapshot = fake.crm_mon.snapshot();
     assert_eq!(snapshot.expect("understood").runs_on("fs"), Some("n1"));
     assert_eq!(
         fake.file("asked"),

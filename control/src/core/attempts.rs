@@ -1,12 +1,11 @@
 //! What services say of attempts.
 
+use longhaul_protocol::ask::words;
 use longhaul_protocol::job::{Kind, Label, Restart};
 use longhaul_protocol::order::{Stop, What};
 use longhaul_protocol::report::{AttemptSeen, Outcome, Part, Point};
 use longhaul_protocol::run::Token;
 use longhaul_protocol::{AttemptId, ExitStatus, Name, Time};
-
-use longhaul_protocol::ask::words;
 
 use super::commands::CommandError;
 use super::state::{Attempt, Change, Drive, Key, Run, RunState, Volume};
@@ -170,9 +169,11 @@ impl Coordinator {
             .is_none_or(|old| point.bytes > old.bytes);
         if is_newer && point.journal_bytes <= attempt.journal_bytes {
             let mut attempt = attempt.clone();
-            attempt.point = Some(point);
+            let is_first = attempt.point.replace(point).is_none();
             self.change(Change::Attempt(id.clone(), Box::new(attempt)));
-            self.note_wrote(now, &id);
+            if is_first {
+                self.note_wrote(now, &id);
+            }
         }
         self.kept(node, &id);
     }
@@ -198,7 +199,18 @@ impl Coordinator {
 
     /// An attempt has ended: its drive and its volumes are free, and its run
     /// goes on, or is over.
-    pub(super) fn finish(&mut self, now: Time, id: &AttemptId, outcome: Outcome) {
+    fn finish(&mut self, now: Time, id: &AttemptId, outcome: Outcome) {
+        self.finish_and_wait(now, id, outcome, self.settings.retry_ms);
+    }
+
+    /// The same; after its first failure the run waits so long.
+    pub(super) fn finish_and_wait(
+        &mut self,
+        now: Time,
+        id: &AttemptId,
+        outcome: Outcome,
+        retry_ms: u64,
+    ) {
         let Some(mut attempt) = self.state.attempts.get(id).cloned() else {
             return;
         };
@@ -232,7 +244,7 @@ impl Coordinator {
                 _ => Ok(()),
             };
             let has_moved = self.has_moved(&run.job.place, &attempt);
-            let mut run = gone_on(run, &outcome, has_moved, now, self.settings.retry_ms);
+            let mut run = gone_on(run, &outcome, has_moved, now, retry_ms);
             if let Err(error) = labelled {
                 run.state = RunState::Failed(format!("labelled, but not entered: {error}"));
             }

@@ -15,7 +15,7 @@ use longhaul_protocol::report::Outcome;
 use longhaul_protocol::{AttemptId, ExitStatus, Name, RunId, Time};
 
 use super::failover::{Failover, FailoverId, Hit, Next};
-use super::state::{Attempt, Change, Key, Node, Run, RunState};
+use super::state::{Attempt, Change, Key, Node, RunState};
 use super::{Coordinator, Notice, Output};
 
 /// So much clocks of a cluster's nodes may differ, in milliseconds: no node is
@@ -115,10 +115,8 @@ impl Coordinator {
         if node.is_up() {
             self.is_back(now, name);
         } else if node.unclean || (!node.online && (is_new || is_hit)) {
-            let is_dead = self.open_failover(name).is_some_and(|id| {
-                let row = self.state.failovers.get(&id);
-                row.is_some_and(|row| row.dead.is_some())
-            });
+            let open = self.open_failover(name);
+            let is_dead = open.is_some_and(|(_, row)| row.dead.is_some());
             let words = match (node.unclean, node.online) {
                 (true, true) => "it has failed, and is to be fenced",
                 (true, false) => "it is lost, and not known to be down",
@@ -126,7 +124,7 @@ impl Coordinator {
             };
             // Of one that is known to be dead that is no news.
             if node.unclean || !is_dead {
-                self.is_lost(now, name, was_coordinator, &cluster, words.into());
+                self.is_lost(now, name, &cluster, words.into());
             }
         }
         if let Some(at) = fenced.filter(|_| is_new) {
@@ -145,44 +143,35 @@ impl Coordinator {
     }
 
     /// The failure of a node that is not over.
-    fn open_failover(&self, name: &Name) -> Option<FailoverId> {
+    fn open_failover(&self, name: &Name) -> Option<(FailoverId, &Failover)> {
         let of_node = self.state.failovers.iter().rev();
         let mut of_node = of_node.filter(|(id, _)| id.node == *name);
         let (id, row) = of_node.next()?;
-        row.back.is_none().then(|| id.clone())
+        row.back.is_none().then(|| (id.clone(), row))
     }
 
     /// A node is lost: that is written down, with what others have said of it.
-    fn is_lost(
-        &mut self,
-        now: Time,
-        name: &Name,
-        was: bool,
-        by: &str,
-        words: String,
-    ) -> FailoverId {
-        let open = self.open_failover(name);
-        let is_open = open.is_some();
-        let id = open.unwrap_or_else(|| FailoverId {
+    fn is_lost(&mut self, now: Time, name: &Name, by: &str, words: String) -> FailoverId {
+        if let Some((id, _)) = self.open_failover(name) {
+            self.amend(&id, |row| {
+                row.say(now, by, words);
+            });
+            return id;
+        }
+        let id = FailoverId {
             lost: now,
             node: name.clone(),
-        });
-        let mut row = self.state.failovers.get(&id).cloned().unwrap_or_default();
-        let mut has_changed = !is_open;
-        if !is_open {
-            row.was_coordinator = was;
-            let heard = std::mem::take(&mut self.heard);
-            for heard in heard.iter().filter(|heard| heard.node == *name) {
-                if now.since(heard.at) <= HEARD_MS {
-                    row.say(heard.at, &heard.by, heard.words.clone());
-                }
-            }
-            self.heard = heard;
+        };
+        let mut row = Failover {
+            was_coordinator: self.host_before.as_ref() == Some(name),
+            ..Failover::default()
+        };
+        let of_node = self.heard.iter().filter(|heard| heard.node == *name);
+        for heard in of_node.filter(|heard| now.since(heard.at) <= HEARD_MS) {
+            row.say(heard.at, &heard.by, heard.words.clone());
         }
-        has_changed |= row.say(now, by, words);
-        if has_changed {
-            self.change(Change::Failover(id.clone(), Box::new(row)));
-        }
+        row.say(now, by, words);
+        self.change(Change::Failover(id.clone(), Box::new(row)));
         self.forget_failovers();
         id
     }
@@ -198,11 +187,8 @@ impl Coordinator {
 
     /// A node is there again: its failure is over.
     pub(super) fn is_back(&mut self, now: Time, name: &Name) {
-        if let Some(id) = self.open_failover(name)
-            && let Some(mut row) = self.state.failovers.get(&id).cloned()
-        {
-            row.back = Some(now);
-            self.change(Change::Failover(id, Box::new(row)));
+        if let Some((id, _)) = self.open_failover(name) {
+            self.amend(&id, |row| row.back = Some(now));
         }
         if self.host_before.as_ref() == Some(name) {
             self.host_before = None;
@@ -228,8 +214,7 @@ impl Coordinator {
         if over.is_empty() && !is_down {
             return;
         }
-        let was = self.host_before.as_ref() == Some(name);
-        let id = self.is_lost(now, name, was, by, words.into());
+        let id = self.is_lost(now, name, by, words.into());
         self.amend(&id, |row| {
             row.dead = Some(at);
             row.confirmed.get_or_insert(now);
@@ -270,7 +255,8 @@ impl Coordinator {
             (node != *name).then(|| (id.clone(), why))
         });
         let followed: Vec<(AttemptId, String)> = followed.collect();
-        let Some(id) = self.open_failover(name).filter(|_| !followed.is_empty()) else {
+        let open = self.open_failover(name).filter(|_| !followed.is_empty());
+        let Some((id, _)) = open else {
             return;
         };
         for (attempt, why) in &followed {
@@ -286,16 +272,9 @@ impl Coordinator {
             return;
         };
         let outcome = Outcome::without_set(ExitStatus::Unfinished, why, now);
-        self.finish(now, attempt_id, outcome);
         // It counts as a failure, for it may have been the attempt that has killed
         // the node; but it is not waited for.
-        if let Some(run) = self.state.runs.get(&attempt_id.run).cloned()
-            && run.state == RunState::Waiting
-        {
-            let not_before = now;
-            let run = Run { not_before, ..run };
-            self.change(Change::Run(attempt_id.run.clone(), Box::new(run)));
-        }
+        self.finish_and_wait(now, attempt_id, outcome, 0);
         let run = self.state.runs.get(&attempt_id.run);
         let decision = match run.map(|run| &run.state) {
             Some(RunState::Waiting) => self.goes_on(&attempt_id.run, why),
@@ -375,11 +354,7 @@ impl Coordinator {
         let is_of_it = |next: &Next| next.attempt == *id && next.wrote.is_none();
         self.amend_hits(
             |hit| hit.next.as_ref().is_some_and(is_of_it),
-            |hit| {
-                if let Some(next) = &mut hit.next {
-                    next.wrote = Some(now);
-                }
-            },
+            |hit| hit.next.iter_mut().for_each(|next| next.wrote = Some(now)),
         );
     }
 
@@ -417,7 +392,7 @@ impl Coordinator {
             return;
         }
         let (by, said) = (cluster_service(by), words(&said));
-        if let Some(id) = self.open_failover(&node) {
+        if let Some((id, _)) = self.open_failover(&node) {
             self.amend(&id, |row| {
                 row.say(now, &by, said);
             });

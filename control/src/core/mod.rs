@@ -87,9 +87,6 @@ pub enum Input {
     Report(Name, Report),
     /// Nothing, but time passes.
     Tick,
-    /// A node is known to do nothing any more: it was fenced, or an operator
-    /// says so.
-    Dead(Name),
     /// How things stand, as the cluster service of this coordinator's node says;
     /// nothing, if it could not be asked for a while.
     Cluster(Option<Box<Snapshot>>),
@@ -249,7 +246,6 @@ impl Coordinator {
                 self.give_occurrences(now);
                 self.tell_of_waiting(now);
             }
-            Input::Dead(node) => self.dead(now, &node),
             Input::Cluster(snapshot) => self.cluster_said(now, snapshot.map(|boxed| *boxed)),
             Input::Ask(asker, ask) => self.ask(now, asker, ask),
             Input::AskerGone(asker) => self.asker_gone(asker),

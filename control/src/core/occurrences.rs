@@ -190,34 +190,34 @@ impl Coordinator {
         self.links.get(node).is_some_and(|link| link.is_known)
     }
 
+    /// Whether the service that was given this may have begun it, and was not heard
+    /// since.
+    fn is_unheard(&self, now: Time, id: &RunId, given: &Given) -> bool {
+        !self.is_heard(&given.node) && self.may_begin(now, id, given)
+    }
+
     /// The node that may have begun this run by itself, if it is another one, and
     /// was not heard.
     pub(super) fn begun_elsewhere(&self, now: Time, id: &RunId, node: &Name) -> Option<Name> {
         let given = self.state.occurrences.get(id)?;
-        let is_elsewhere = given.node != *node && !self.is_heard(&given.node);
-        let may = is_elsewhere && self.may_begin(now, id, given);
+        let may = given.node != *node && self.is_unheard(now, id, given);
         may.then(|| given.node.clone())
     }
 
     /// Whether a service that was not heard may be using this drive for something
     /// that it has begun by itself.
     pub(super) fn may_be_used(&self, now: Time, serial: &Name) -> bool {
-        self.state.occurrences.iter().any(|(id, given)| {
-            given.occurrence.drive == *serial
-                && id.due <= now
-                && !self.is_heard(&given.node)
-                && self.may_begin(now, id, given)
-        })
+        self.may_have(now, |of| of.drive == *serial)
     }
 
     /// The same of a volume.
     pub(super) fn may_be_written(&self, now: Time, uuid: &Uuid) -> bool {
+        self.may_have(now, |of| of.volumes.iter().any(|of| of.uuid == *uuid))
+    }
+
+    fn may_have(&self, now: Time, is_meant: impl Fn(&Occurrence) -> bool) -> bool {
         self.state.occurrences.iter().any(|(id, given)| {
-            let mut volumes = given.occurrence.volumes.iter();
-            volumes.any(|of| of.uuid == *uuid)
-                && id.due <= now
-                && !self.is_heard(&given.node)
-                && self.may_begin(now, id, given)
+            is_meant(&given.occurrence) && id.due <= now && self.is_unheard(now, id, given)
         })
     }
 

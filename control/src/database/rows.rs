@@ -20,6 +20,13 @@ const VOLUMES: Table = Table("volumes", "uuid");
 const JOBS: Table = Table("jobs", "name");
 const SCHEDULES: Table = Table("schedules", "name");
 
+/// A table whose key is two columns: its name, and theirs.
+struct Pairs(&'static str, [&'static str; 2]);
+
+const OCCURRENCES: Pairs = Pairs("occurrences", ["job", "due"]);
+const RUNS: Pairs = Pairs("runs", ["job", "due"]);
+const FAILOVERS: Pairs = Pairs("failovers", ["node", "lost"]);
+
 /// Puts a row in its place.
 pub(super) fn put(connection: &Connection, change: &Change) -> Result<()> {
     let run = |sql: &str, values: &[&dyn rusqlite::ToSql]| {
@@ -36,26 +43,14 @@ pub(super) fn put(connection: &Connection, change: &Change) -> Result<()> {
         Change::Volume(uuid, row) => VOLUMES.put(connection, &uuid.to_string(), row),
         Change::Job(name, row) => JOBS.put(connection, name.as_str(), row),
         Change::Schedule(name, row) => SCHEDULES.put(connection, name.as_str(), row),
-        Change::Occurrence(id, row) => run(
-            "INSERT INTO occurrences (job, due, body) VALUES (?1, ?2, ?3)
-             ON CONFLICT (job, due) DO UPDATE SET body = excluded.body",
-            &[&id.job.as_str(), &id.due.0, &json(row)?],
-        ),
-        Change::Run(id, row) => run(
-            "INSERT INTO runs (job, due, body) VALUES (?1, ?2, ?3)
-             ON CONFLICT (job, due) DO UPDATE SET body = excluded.body",
-            &[&id.job.as_str(), &id.due.0, &json(row)?],
-        ),
+        Change::Occurrence(id, row) => OCCURRENCES.put(connection, &id.job, id.due, row),
+        Change::Run(id, row) => RUNS.put(connection, &id.job, id.due, row),
         Change::Attempt(id, row) => run(
             "INSERT INTO attempts (job, due, number, body) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (job, due, number) DO UPDATE SET body = excluded.body",
             &[&id.run.job.as_str(), &id.run.due.0, &id.number, &json(row)?],
         ),
-        Change::Failover(id, row) => run(
-            "INSERT INTO failovers (lost, node, body) VALUES (?1, ?2, ?3)
-             ON CONFLICT (lost, node) DO UPDATE SET body = excluded.body",
-            &[&id.lost.0, &id.node.as_str(), &json(row)?],
-        ),
+        Change::Failover(id, row) => FAILOVERS.put(connection, &id.node, id.lost, row),
         // Events have it.
         Change::Told(_) => Ok(()),
         Change::Removed(key) => remove(connection, key),
@@ -69,21 +64,9 @@ fn remove(connection: &Connection, key: &Key) -> Result<()> {
         Key::Volume(uuid) => VOLUMES.remove(connection, &uuid.to_string()),
         Key::Job(name) => JOBS.remove(connection, name.as_str()),
         Key::Schedule(name) => SCHEDULES.remove(connection, name.as_str()),
-        Key::Occurrence(id) => execute(
-            connection,
-            "DELETE FROM occurrences WHERE job = ?1 AND due = ?2",
-            (id.job.as_str(), id.due.0),
-        ),
-        Key::Failover(id) => execute(
-            connection,
-            "DELETE FROM failovers WHERE lost = ?1 AND node = ?2",
-            (id.lost.0, id.node.as_str()),
-        ),
-        Key::Run(id) => execute(
-            connection,
-            "DELETE FROM runs WHERE job = ?1 AND due = ?2",
-            (id.job.as_str(), id.due.0),
-        ),
+        Key::Occurrence(id) => OCCURRENCES.remove(connection, &id.job, id.due),
+        Key::Failover(id) => FAILOVERS.remove(connection, &id.node, id.lost),
+        Key::Run(id) => RUNS.remove(connection, &id.job, id.due),
         Key::Attempt(id) => execute(
             connection,
             "DELETE FROM attempts WHERE job = ?1 AND due = ?2 AND number = ?3",
@@ -121,15 +104,14 @@ pub(super) fn all(connection: &Connection) -> Result<State> {
     each(&SCHEDULES.query(), &|row| {
         Ok(Change::Schedule(key(row, 0)?, body(row, 1)?))
     })?;
-    each("SELECT job, due, body FROM occurrences", &|row| {
+    each(&OCCURRENCES.query(), &|row| {
         Ok(Change::Occurrence(run_id(row)?, body(row, 2)?))
     })?;
-    each("SELECT lost, node, body FROM failovers", &|row| {
-        let lost = Time(row.get(0)?);
-        let node = key(row, 1)?;
+    each(&FAILOVERS.query(), &|row| {
+        let (node, lost) = (key(row, 0)?, Time(row.get(1)?));
         Ok(Change::Failover(FailoverId { lost, node }, body(row, 2)?))
     })?;
-    each("SELECT job, due, body FROM runs", &|row| {
+    each(&RUNS.query(), &|row| {
         Ok(Change::Run(run_id(row)?, body(row, 2)?))
     })?;
     each("SELECT job, due, number, body FROM attempts", &|row| {
@@ -162,6 +144,37 @@ impl Table {
     fn query(&self) -> String {
         let Table(name, column) = self;
         format!("SELECT {column}, body FROM {name}")
+    }
+}
+
+impl Pairs {
+    fn put(
+        &self,
+        connection: &Connection,
+        key: &Name,
+        time: Time,
+        row: &impl Serialize,
+    ) -> Result<()> {
+        let Pairs(name, [of, at]) = self;
+        execute(
+            connection,
+            &format!(
+                "INSERT INTO {name} ({of}, {at}, body) VALUES (?1, ?2, ?3)
+                 ON CONFLICT ({of}, {at}) DO UPDATE SET body = excluded.body"
+            ),
+            (key.as_str(), time.0, json(row)?),
+        )
+    }
+
+    fn remove(&self, connection: &Connection, key: &Name, time: Time) -> Result<()> {
+        let Pairs(name, [of, at]) = self;
+        let sql = format!("DELETE FROM {name} WHERE {of} = ?1 AND {at} = ?2");
+        execute(connection, &sql, (key.as_str(), time.0))
+    }
+
+    fn query(&self) -> String {
+        let Pairs(name, [of, at]) = self;
+        format!("SELECT {of}, {at}, body FROM {name}")
     }
 }
 

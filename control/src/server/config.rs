@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use longhaul_cluster::CrmMon;
+use longhaul_cluster::{Cluster, CrmMon};
 use longhaul_protocol::Name;
 use serde::Deserialize;
 
@@ -44,17 +44,6 @@ pub struct Config {
     pub node: Option<Name>,
     /// The program `crm_mon`.
     pub crm_mon: PathBuf,
-}
-
-/// Who decides where applications run, and who is dead.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Cluster {
-    /// Nobody: operators say so.
-    #[default]
-    Standalone,
-    /// Pacemaker.
-    Pacemaker,
 }
 
 impl Default for Config {

@@ -40,7 +40,7 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
-use longhaul_cluster::CrmMon;
+use longhaul_cluster::{Cluster, CrmMon};
 use longhaul_link::{Identity, IdentityError, Role, manager};
 use longhaul_protocol::{Ask, Name};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -148,7 +148,7 @@ pub async fn run<S: Store>(
         cluster: identity.cluster(),
         alive_ms,
         retry_ms: config.retry_s.saturating_mul(1000),
-        is_clustered: config.cluster == config::Cluster::Pacemaker,
+        is_clustered: config.cluster == Cluster::Pacemaker,
         node: own_node(&config),
     };
     let looking = Arc::new(Notify::new());
@@ -172,8 +172,8 @@ pub async fn run<S: Store>(
     });
     let (shown, identities) = watch::channel(identity.clone());
     let watcher = match config.cluster {
-        config::Cluster::Standalone => None,
-        config::Cluster::Pacemaker => {
+        Cluster::Standalone => None,
+        Cluster::Pacemaker => {
             let crm_mon = CrmMon {
                 path: config.crm_mon.clone(),
                 ..CrmMon::default()
@@ -237,7 +237,7 @@ pub async fn run<S: Store>(
 
 /// The node that this is in the cluster.
 fn own_node(config: &Config) -> Option<Name> {
-    if config.cluster == config::Cluster::Standalone {
+    if config.cluster == Cluster::Standalone {
         return None;
     }
     let host = rustix::system::uname();

@@ -2,15 +2,12 @@
 
 use anyhow::{Context, Result, ensure};
 use longhaul_hwtests::rig::cluster::PATIENCE;
+use longhaul_hwtests::rig::trial;
 use longhaul_hwtests::rig::trial::plain;
-use longhaul_hwtests::rig::{Cluster, trial};
 use serde_json::Value;
 
-use crate::application::{self, runs};
+use crate::application::runs;
 use crate::{house, kernel};
-
-/// Megabytes that are backed up: it takes some seconds.
-pub const MEGABYTES: u32 = 180;
 
 /// Of a run that was hit once: its last attempt went on with the one before, with
 /// a newer token, on another node.
@@ -36,14 +33,7 @@ pub fn went_on(shown: &Value, from: u8) -> Result<()> {
 fn r2b_r2c_r3_r13_r14_r20_r24_the_node_of_coordinator_application_and_backup_dies() -> Result<()> {
     let name = "r2b_r2c_r3_r13_r14_r20_r24_the_node_of_coordinator_application_and_backup_dies";
     trial(name, &plain(kernel()), 4, |trial| {
-        let mut cluster = Cluster::start(trial, kernel())?;
-        trial.say("started");
-        application::run_on(&mut cluster, 1)?;
-        house::set_up(&mut cluster, 1)?;
-        trial.say("the coordinator runs");
-        house::label(&mut cluster, 2)?;
-        house::job(&mut cluster, 1, MEGABYTES, "")?;
-        trial.say("there is a job");
+        let mut cluster = house::start(trial, 1)?;
         let (run, node) = house::begin(&mut cluster)?;
         ensure!(node == "n1", "it runs on {node}");
         trial.say("it is in the middle");

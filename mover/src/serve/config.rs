@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use longhaul_cluster::Cluster;
 use serde::Deserialize;
 
 use super::ServeError;
@@ -61,17 +62,6 @@ pub struct Config {
     /// Where programs of this node ask the service: a path of at most 107 bytes.
     #[serde(default = "socket")]
     pub socket: PathBuf,
-}
-
-/// Which cluster service a node has.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Cluster {
-    /// None: there is always quorum, and no application is moved.
-    #[default]
-    Standalone,
-    /// Pacemaker.
-    Pacemaker,
 }
 
 /// Where programs of this node ask the service, if nothing else is said.

@@ -38,7 +38,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use longhaul_cluster::CrmMon;
+use longhaul_cluster::{Cluster, CrmMon};
 use longhaul_link::{Identity, IdentityError, Role, manager};
 use longhaul_protocol::order::{Order, Start, Stop};
 use longhaul_protocol::report::{Outcome, Point};
@@ -49,7 +49,7 @@ use uuid::Uuid;
 
 use crate::job::{ExitStatus, attempt::Task, chain};
 use crate::service::{self, Input, Output, Service};
-use config::{Cluster, Config};
+use config::Config;
 use devices::{Devices, Looking};
 use link::{Link, Reports};
 use process::Processes;

@@ -5,18 +5,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use longhaul_cluster::{ClusterError, CrmMon, Snapshot};
+use longhaul_cluster::{ClusterError, CrmMon, EVERY, Known, Snapshot};
 use longhaul_protocol::Name;
 
 use super::{Happened, ServeError};
-use crate::job::chain;
 
-/// How often it is asked.
-const EVERY: Duration = Duration::from_secs(5);
 /// Between two questions, however much happens.
 const PAUSE: Duration = Duration::from_millis(500);
-/// What was said last holds for so long.
-const HOLDS: Duration = Duration::from_secs(60);
 
 /// A thread that asks.
 #[derive(Debug)]
@@ -61,55 +56,35 @@ fn ask(asked: &CrmMon, mut standing: Standing, told: &Receiver<()>, to: &Sender<
 /// How this node stands.
 struct Standing {
     node: Name,
-    /// When it was last known.
-    known: Instant,
+    known: Known,
     has_quorum: Option<bool>,
-    /// What is wrong, as it was said.
-    wrong: Option<String>,
+    /// The cluster knows no node of this name, and that was said.
+    is_nobody: bool,
 }
 
 impl Standing {
     fn new(node: Name, now: Instant) -> Standing {
         Standing {
             node,
-            known: now,
+            known: Known::since(now),
             has_quorum: None,
-            wrong: None,
+            is_nobody: false,
         }
     }
 
     /// What the service is told after an answer. None: what it was told holds.
     fn after(&mut self, now: Instant, said: Result<Snapshot, ClusterError>) -> Option<Happened> {
-        let snapshot = match said {
-            Ok(snapshot) => snapshot,
-            Err(error) => {
-                self.is_wrong(Some(chain(&error)));
-                let is_over = now.duration_since(self.known) >= HOLDS;
-                return is_over.then(|| self.stands(false, BTreeSet::new()));
-            }
+        let Some(snapshot) = self.known.after(now, said)? else {
+            return Some(self.stands(false, BTreeSet::new()));
         };
-        self.known = now;
-        let is_known = snapshot.node(self.node.as_str()).is_some();
-        self.is_wrong((!is_known).then(|| {
-            format!(
-                "the cluster knows no node {}: enroll it by its name there",
-                self.node
-            )
-        }));
+        let is_nobody = snapshot.node(self.node.as_str()).is_none();
+        if is_nobody && !self.is_nobody {
+            let node = &self.node;
+            log::warn!("the cluster knows no node {node}: enroll it by its name there");
+        }
+        self.is_nobody = is_nobody;
         let hosts = hosts(&snapshot, self.node.as_str());
         Some(self.stands(snapshot.has_quorum, hosts))
-    }
-
-    /// Says it once, however long it lasts.
-    fn is_wrong(&mut self, what: Option<String>) {
-        if what == self.wrong {
-            return;
-        }
-        match &what {
-            Some(what) => log::warn!("{what}"),
-            None => log::info!("the cluster service says how things stand again"),
-        }
-        self.wrong = what;
     }
 
     fn stands(&mut self, has_quorum: bool, hosts: BTreeSet<Name>) -> Happened {

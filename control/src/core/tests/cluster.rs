@@ -1,6 +1,6 @@
 //! Nodes that fail, and applications that move.
 
-use longhaul_cluster::{Cloned, Event, FenceStatus, Fencing, Membership, Resource, Role, Snapshot};
+use longhaul_cluster::{Event, FenceStatus, Fencing, Membership, Resource, Role, Snapshot};
 use longhaul_protocol::order::Stop;
 use longhaul_protocol::report::{Part, Point};
 
@@ -12,34 +12,22 @@ fn all_well(application: &str) -> Snapshot {
     let node = |name: &str| longhaul_cluster::Node {
         name: name.into(),
         online: true,
-        unclean: false,
-        pending: false,
-        standby: false,
-        maintenance: false,
-        shutdown: false,
+        ..longhaul_cluster::Node::default()
     };
     let pg = Resource {
         id: "pg".into(),
-        within: vec![],
-        cloned: Cloned::No,
-        agent: "ocf:heartbeat:Filesystem".into(),
         role: Role::Started,
         wanted: true,
         active: true,
-        failed: false,
-        blocked: false,
-        managed: true,
-        orphaned: false,
         nodes: vec![application.into()],
+        ..Resource::default()
     };
     Snapshot {
         has_quorum: true,
         stonith_enabled: true,
-        dc: Some("n2".into()),
         nodes: ["n1", "n2", "n3"].map(node).into(),
         resources: vec![pg],
-        failures: vec![],
-        fencing: vec![],
+        ..Snapshot::default()
     }
 }
 

@@ -26,6 +26,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
+use crate::core::failover::FailoverId;
 use crate::core::state::{
     Attempt, Drive, Given, Key, Node, Run, RunState, Scheduled, Told, Volume,
 };

@@ -34,7 +34,7 @@ fn any_run() -> impl Strategy<Value = Change> {
 
 fn any_small() -> impl Strategy<Value = Change> {
     let key = proptest::sample::select(vec!["a", "b", "c-1.example"]).prop_map(name);
-    (0u8..8, key, any::<bool>(), ".{0,9}", any_number()).prop_map(
+    (0u8..9, key, any::<bool>(), ".{0,9}", any_number()).prop_map(
         |(kind, key, is, text, number)| match kind {
             0 => Change::Counters(Counters {
                 epoch: Epoch(number),
@@ -71,6 +71,8 @@ fn any_small() -> impl Strategy<Value = Change> {
             }
             6 if is => Change::Occurrence(run_id(number as i64 % 4), Box::new(given(key))),
             6 => Change::Removed(Key::Occurrence(run_id(number as i64 % 4))),
+            7 if is => Change::Failover(failover(number, key), Box::default()),
+            7 => Change::Removed(Key::Failover(failover(number, key))),
             4 if is => Change::Job(key.clone(), Box::new(job(&key))),
             4 => Change::Removed(Key::Job(key)),
             5 => Change::Removed(match number % 4 {
@@ -94,6 +96,11 @@ fn any_small() -> impl Strategy<Value = Change> {
             }
         },
     )
+}
+
+fn failover(lost: u64, node: Name) -> FailoverId {
+    let lost = Time(lost as i64 % 4);
+    FailoverId { lost, node }
 }
 
 fn given(node: Name) -> Given {

@@ -1,7 +1,7 @@
 //! The cluster: who is a member, who was fenced, and where applications run.
 
 use anyhow::Result;
-use longhaul_cluster::{Cloned, FenceStatus, Fencing, Node, Resource, Role, Snapshot};
+use longhaul_cluster::{FenceStatus, Fencing, Node, Resource, Role, Snapshot};
 use longhaul_control::core::Input;
 use longhaul_protocol::Name;
 
@@ -19,25 +19,16 @@ impl World {
                 name: name.to_string(),
                 online: !is_down && !unclean,
                 unclean,
-                pending: false,
-                standby: false,
-                maintenance: false,
-                shutdown: false,
+                ..Node::default()
             }
         });
         let resources = self.applications.iter().map(|(name, node)| Resource {
             id: name.to_string(),
-            within: Vec::new(),
-            cloned: Cloned::No,
-            agent: "ocf:heartbeat:Filesystem".into(),
             role: Role::Started,
             wanted: true,
             active: true,
-            failed: false,
-            blocked: false,
-            managed: true,
-            orphaned: false,
             nodes: vec![node.to_string()],
+            ..Resource::default()
         });
         let fencing = self.fenced.iter().map(|(name, at)| Fencing {
             target: name.to_string(),
@@ -52,11 +43,10 @@ impl World {
         let snapshot = Snapshot {
             has_quorum: true,
             stonith_enabled: true,
-            dc: None,
             nodes: nodes.collect(),
             resources: resources.collect(),
-            failures: Vec::new(),
             fencing: fencing.collect(),
+            ..Snapshot::default()
         };
         self.center(Input::Cluster(Some(Box::new(snapshot))))
     }
