@@ -17,4 +17,5 @@ mod paths;
 mod peers;
 mod san;
 mod stopped;
+mod thin;
 mod vtl;

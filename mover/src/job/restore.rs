@@ -85,14 +85,18 @@ pub fn run(
     };
     let result = restore.passes(session, chosen, &pool);
     let Restore {
-        target, mut done, ..
+        mut target,
+        mut done,
+        ..
     } = restore;
     // However it ended: directories get what is theirs.
     let counts = target.finish(&mut |warning| {
         done.problems.push(described(&[], &warning));
     });
+    let synced = target.sync();
     problems.append(&mut done.problems);
     result?;
+    synced.map_err(|error| cannot_go_on(&error))?;
     done.members = counts.restored;
     done.skipped = counts.skipped;
     done.owners_left = counts.owners_left;
@@ -191,6 +195,14 @@ fn described(path: &[u8], error: &dyn std::error::Error) -> Problem {
     let words = chain(error);
     let path_shown = format!("{}: ", Shown(path));
     Problem::new(path, words.strip_prefix(&path_shown).unwrap_or(&words))
+}
+
+/// What happened is not one member's.
+fn cannot_go_on(error: &Error) -> JobError {
+    JobError::local(
+        "restoring cannot go on",
+        std::io::Error::other(chain(error)),
+    )
 }
 
 /// A member of which nothing but its kind and path counts.
@@ -363,10 +375,7 @@ impl<'a> Restore<'a> {
 
     fn failed(&mut self, path: &[u8], error: Error) -> ControlFlow<()> {
         if error.ends_restore() {
-            self.fatal = Some(JobError::local(
-                "restoring cannot go on",
-                std::io::Error::other(error.to_string()),
-            ));
+            self.fatal = Some(cannot_go_on(&error));
             return ControlFlow::Break(());
         }
         self.done.problems.push(described(path, &error));

@@ -18,6 +18,19 @@ pub enum Error {
         /// The kernel's answer.
         source: Errno,
     },
+    /// A file system has lost something of what was written to it: which file that
+    /// was of, it does not say.
+    #[error(
+        "{}: the file system that it is on has not kept all that was restored to it; look \
+         at the kernel's log, make room or mend it, and restore again",
+        Shown(.path)
+    )]
+    NotKept {
+        /// The first member that was restored to it.
+        path: Vec<u8>,
+        /// The kernel's answer.
+        source: Errno,
+    },
     /// The path of the member could leave the target.
     #[error(
         "{}: its path {why}: not restored; the archive was not written by a sane program",
@@ -141,7 +154,7 @@ impl Error {
     /// out the tape.
     pub fn ends_restore(&self) -> bool {
         match self {
-            Error::OpenTarget { .. } => true,
+            Error::OpenTarget { .. } | Error::NotKept { .. } => true,
             Error::Io { source, .. } => {
                 matches!(
                     *source,

@@ -1,6 +1,6 @@
 //! A regular file that is being filled.
 
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
@@ -179,6 +179,12 @@ fn data_bytes(segments: &[Segment], size: u64) -> Option<u64> {
         sum += segment.len;
     }
     (end <= size).then_some(sum)
+}
+
+impl AsFd for NewFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 //!    end(file) ─────── Outcome                         in place, or skipped
 //!    finish(warn) ──── Counts                          directories get their
 //!                                                      modes and times
+//!    sync()                                            and all is on the disks
 //! ```
 //!
 //! # An archive is not to be trusted
@@ -51,6 +52,7 @@
 //! | `policy` | what may be overwritten |
 //! | `file`, `special`, `directories` | the kinds of members |
 //! | `temporary` | a name until the real one |
+//! | `filesystems` | whether the disks keep it |
 //! | `metadata`, `node` | the order of things; a file by its descriptor |
 //! | `error` | what is said |
 
@@ -58,6 +60,7 @@ mod below;
 mod directories;
 mod error;
 mod file;
+mod filesystems;
 mod metadata;
 mod node;
 mod path;

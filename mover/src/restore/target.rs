@@ -11,6 +11,7 @@ use super::below::{Below, FileId, Missing, Parent, is_empty, look, open_director
 use super::directories::Directories;
 use super::error::{Error, Step, Warning};
 use super::file::NewFile;
+use super::filesystems::FileSystems;
 use super::metadata::{Applied, Attributes, Origin, Owners};
 use super::node::Node;
 use super::path::MemberPath;
@@ -81,6 +82,7 @@ pub struct Target {
     directories: Directories,
     /// What hard links may point to: files whose content is the archive's.
     restored: HashSet<FileId>,
+    file_systems: FileSystems,
     counts: Counts,
 }
 
@@ -102,6 +104,7 @@ impl Target {
             below: Below::new(root),
             directories: Directories::default(),
             restored: HashSet::new(),
+            file_systems: FileSystems::default(),
             counts: Counts::default(),
         })
     }
@@ -149,16 +152,27 @@ impl Target {
     }
 
     /// Gives the directories their owners, modes and times, and passes on each
-    /// way in which one falls short.
-    pub fn finish(mut self, warn: &mut dyn FnMut(Warning)) -> Counts {
+    /// way in which one falls short. Nothing is restored behind that.
+    pub fn finish(&mut self, warn: &mut dyn FnMut(Warning)) -> Counts {
         let counts = &mut self.counts;
-        self.directories
-            .finish(&mut self.below, self.options.owners, &mut |applied| {
+        std::mem::take(&mut self.directories).finish(
+            &mut self.below,
+            self.options.owners,
+            &mut |applied| {
                 counts.incomplete += u64::from(!applied.warnings.is_empty());
                 counts.owners_left += u64::from(applied.owner_left);
                 applied.warnings.into_iter().for_each(&mut *warn);
-            });
+            },
+        );
         *counts
+    }
+
+    /// Waits until all that was restored is on the disks.
+    ///
+    /// # Errors
+    /// [`Error::NotKept`] if a file system has lost some of it.
+    pub fn sync(&self) -> Result<(), Error> {
+        self.file_systems.sync()
     }
 
     fn file(
@@ -179,6 +193,7 @@ impl Target {
         self.make_way(&parent, existing.as_ref(), &path)?;
         let replace = self.options.overwrite.replace(existing.as_ref(), &path)?;
         let mut file = NewFile::create(&parent, path, Attributes::of(member), replace)?;
+        self.file_systems.reach(file.path(), &file)?;
         file.set_size(size, sparse)?;
         Ok(Begun::Content(file))
     }

@@ -237,7 +237,7 @@ proptest! {
         }
         room.assert_nothing_outside();
         room.assert_nothing_unfinished();
-        let Room { _outer: temp, outer, target, .. } = room;
+        let Room { _outer: temp, outer, mut target, .. } = room;
         target.finish(&mut |_| {});
         let after = lstat(&outer);
         prop_assert_eq!((before.mode(), before.mtime_nsec()), (after.mode(), after.mtime_nsec()));

@@ -128,10 +128,11 @@ impl Room {
 
     /// Ends the restore, which must give no warning.
     #[track_caller]
-    fn finish(self) -> (Finished, Counts) {
+    fn finish(mut self) -> (Finished, Counts) {
         let mut warnings = Vec::new();
         let counts = self.target.finish(&mut |warning| warnings.push(warning));
         assert_none(&warnings);
+        self.target.sync().expect("kept");
         (
             Finished {
                 _outer: self._outer,
