@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use longhaul_control::cli::{self, Operator, Options};
+use longhaul_control::database::DatabaseError;
 use longhaul_control::server::{self, Config, ServeError, config};
 use longhaul_control::{chain, setup};
 use longhaul_link::{Role, authority};
@@ -175,6 +176,14 @@ fn status(error: &ServeError) -> ExitStatus {
             ExitStatus::Usage
         }
         ServeError::Listen(..) => ExitStatus::Held,
+        ServeError::Database(error) => match error {
+            DatabaseError::Held { .. } => ExitStatus::Held,
+            // It is left as it is, until a person has looked.
+            DatabaseError::Corrupt { .. }
+            | DatabaseError::Foreign { .. }
+            | DatabaseError::Newer { .. } => ExitStatus::Refused,
+            _ => ExitStatus::Unfinished,
+        },
         ServeError::Io(_) | ServeError::Store(_) => ExitStatus::Unfinished,
     }
 }

@@ -483,6 +483,15 @@ impl Cluster {
         Ok(())
     }
 
+    /// What a node's service, and its attempts, have logged.
+    ///
+    /// # Errors
+    /// If that cannot be read.
+    pub fn log(&self, node: &str) -> Result<String> {
+        let said = fs::read(self.join(format!("{node}.log")))?;
+        Ok(String::from_utf8_lossy(&said).into_owned())
+    }
+
     fn logs(&self) -> String {
         let mut all = String::new();
         for log in ["control.log", "a.log", "b.log"] {
@@ -540,6 +549,9 @@ impl Shown {
             }
             if !attempt["point"].is_null() {
                 newest = Some(index + 1);
+            }
+            if attempt["ended"]["damaged"] == true {
+                newest = None;
             }
             let exit = attempt["ended"]["exit"].as_u64();
             let is_last = std::ptr::eq(attempt, last);

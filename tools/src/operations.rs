@@ -195,6 +195,8 @@ impl Center {
                 outcome: Outcome {
                     exit: ExitStatus::Done,
                     needs_volume: false,
+                    damaged: false,
+                    wrote_nothing: false,
                     error: None,
                     words: None,
                     set: Some(SetDone {

@@ -170,6 +170,13 @@ pub struct Outcome {
     /// another one.
     #[serde(default)]
     pub needs_volume: bool,
+    /// What the medium holds of the set is damaged, and cannot be gone on with: all is
+    /// backed up anew, on another volume.
+    #[serde(default)]
+    pub damaged: bool,
+    /// It has written nothing to its volumes, so they are as they were before.
+    #[serde(default)]
+    pub wrote_nothing: bool,
     /// Why it is not 0, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -226,6 +233,8 @@ impl Outcome {
         Outcome {
             exit,
             needs_volume: false,
+            damaged: false,
+            wrote_nothing: false,
             error: Some(why.into()),
             words: None,
             set: None,

@@ -9,6 +9,7 @@ use longhaul_protocol::frame::MESSAGE_BYTES_MAX;
 use longhaul_protocol::job::{self, DriveChoice, Place};
 use longhaul_protocol::{Ask, Command, ExitStatus, Name, RunId, Time};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::console::{Console, LIST_MAX, strange};
 use super::job_options::JobOptions;
@@ -159,7 +160,10 @@ fn read(path: &str) -> Result<job::Job, Failure> {
 
 fn parse(text: &str) -> Result<job::Job, String> {
     let job: job::Job = if text.trim_start().starts_with('{') {
-        serde_json::from_str(text).map_err(|error| error.to_string())?
+        // As the job is, or as `job show --json` shows it.
+        let mut value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let row = value.get_mut("row").map(Value::take);
+        serde_json::from_value(row.unwrap_or(value)).map_err(|error| error.to_string())?
     } else {
         toml::from_str(text).map_err(|error| error.to_string())?
     };
@@ -300,6 +304,8 @@ mod tests {
             "work": {"paths": ["/srv"], "before": {"command": "sync", "required": true}}}"#;
         let job = parse(toml).expect("a job");
         assert_eq!(parse(json).as_ref(), Ok(&job));
+        let row = format!(r#"{{"key": "db", "row": {json}}}"#);
+        assert_eq!(parse(&row).as_ref(), Ok(&job));
         // And what is shown is read again.
         let shown = toml::to_string(&job).expect("TOML");
         assert_eq!(parse(&shown), Ok(job));

@@ -47,9 +47,18 @@ pub struct JobOptions {
     #[arg(long, value_name = "COMMAND")]
     before: Option<String>,
 
-    /// Command that is run on the node afterwards, however it ended. '' for none
+    /// The same, and if it fails, that is no matter
+    #[arg(long, value_name = "COMMAND", conflicts_with = "before")]
+    before_optional: Option<String>,
+
+    /// Command that is run on the node afterwards, however it ended; if it fails,
+    /// the run is done with errors. '' for none
     #[arg(long, value_name = "COMMAND")]
     after: Option<String>,
+
+    /// The same, and if it fails, that is no matter
+    #[arg(long, value_name = "COMMAND", conflicts_with = "after")]
+    after_optional: Option<String>,
 
     /// Read the set back when it is done
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
@@ -148,8 +157,11 @@ impl JobOptions {
         put(&mut job.volumes, self.volumes);
         put(&mut job.work.one_file_system, self.one_file_system);
         put(&mut job.work.verify, self.verify);
-        put(&mut job.work.before, self.before.map(hook));
-        put(&mut job.work.after, self.after.map(hook));
+        put(
+            &mut job.work.before,
+            hook(self.before, self.before_optional),
+        );
+        put(&mut job.work.after, hook(self.after, self.after_optional));
         put(&mut job.retries, self.retries);
         put(&mut job.restart, self.restart);
         put(&mut job.window, self.window.map(|When(window)| window));
@@ -175,9 +187,13 @@ fn put<T>(place: &mut T, value: Option<T>) {
     }
 }
 
-fn hook(command: String) -> Option<Hook> {
-    let required = true;
-    (!command.is_empty()).then_some(Hook { command, required })
+/// What is said of a command, if anything is: none, or one that must not fail, or one
+/// that may.
+fn hook(required: Option<String>, optional: Option<String>) -> Option<Option<Hook>> {
+    let is_required = required.is_some();
+    let command = required.or(optional)?;
+    let required = is_required;
+    Some((!command.is_empty()).then_some(Hook { command, required }))
 }
 
 #[cfg(test)]

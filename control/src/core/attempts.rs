@@ -249,11 +249,15 @@ impl Coordinator {
                 run.state = RunState::Failed(format!("labelled, but not entered: {error}"));
             }
             let of = id.run.clone();
+            let flaw = outcome.error.clone();
             let notice = match run.state.clone() {
                 RunState::Failed(why) => Some(Notice::Failed(of, why)),
                 RunState::Held(why) => Some(Notice::Held(of, why)),
                 RunState::Done(ExitStatus::Done) | RunState::Waiting | RunState::Active => None,
-                RunState::Done(_) => Some(Notice::Damaged(of)),
+                RunState::Done(_) => {
+                    let why = flaw.unwrap_or_else(|| "some files could not be read".into());
+                    Some(Notice::Damaged(of, why))
+                }
             };
             self.outputs.extend(notice.map(Output::Notify));
             self.change(Change::Run(id.run.clone(), Box::new(run)));
@@ -308,9 +312,14 @@ fn closed(mut volume: Volume, id: &AttemptId, wrote: bool, outcome: Option<&Outc
     let Some(outcome) = outcome else {
         return volume;
     };
+    // What is damaged is not given to anybody any more.
+    if outcome.damaged && volume.unfinished.is_some() {
+        let why = outcome.error.as_deref().unwrap_or("damaged");
+        volume.closed.get_or_insert(words(why));
+    }
     if is_done(outcome) {
         volume.unfinished = None;
-    } else {
+    } else if !outcome.wrote_nothing {
         // What began by itself may have found another run's.
         volume.unfinished.get_or_insert_with(|| id.run.clone());
     }
@@ -334,7 +343,7 @@ fn gone_on(mut run: Run, outcome: &Outcome, has_moved: bool, now: Time, retry_ms
     }
     run.state = match outcome.exit {
         exit @ (ExitStatus::Done | ExitStatus::Incomplete) => RunState::Done(exit),
-        ExitStatus::Usage | ExitStatus::Refused => RunState::Failed(words()),
+        ExitStatus::Usage | ExitStatus::Refused if !outcome.damaged => RunState::Failed(words()),
         ExitStatus::Operator => RunState::Held(words()),
         // It follows its application, which is no failure.
         ExitStatus::Unfinished if has_moved && run.job.restart != Restart::None => {

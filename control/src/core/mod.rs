@@ -162,7 +162,7 @@ pub enum Notice {
     /// A run has failed, and why.
     Failed(RunId, String),
     /// A run is done, but for some files.
-    Damaged(RunId),
+    Damaged(RunId, String),
     /// A run goes on when an operator says so, and why.
     Held(RunId, String),
     /// A run has waited for somebody for a while, and for what.

@@ -434,7 +434,10 @@ impl State {
     /// the records before a checkpoint tell whether it holds.)
     pub fn resumable(&self, id: &RunId) -> Option<(u32, &Attempt)> {
         let newest = |is: fn(&Attempt) -> bool| {
-            let mut attempts = self.attempts_of(id).rev();
+            // Behind damage it begins anew: nothing before that counts.
+            let is_damaged = |of: &Attempt| of.ended.as_ref().is_some_and(|end| end.damaged);
+            let attempts = self.attempts_of(id).rev();
+            let mut attempts = attempts.take_while(|(_, attempt)| !is_damaged(attempt));
             attempts.find(|(_, attempt)| is(attempt))
         };
         let found = newest(|attempt| attempt.point.is_some());

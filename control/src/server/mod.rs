@@ -61,6 +61,7 @@ use store::{Failure, Store};
 use crate::chain;
 use crate::core::Settings;
 use crate::core::state::State;
+use crate::database::DatabaseError;
 use desk::Said;
 
 /// Between two looks at the clock.
@@ -91,10 +92,20 @@ pub enum ServeError {
     /// The operating system.
     #[error("the coordinator cannot run")]
     Io(#[from] io::Error),
+    /// Its database cannot be used: the coordinator has not begun.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
     /// What was decided cannot be made durable. Whatever was not acknowledged is
     /// said again to the next coordinator.
     #[error("nothing can be made durable")]
     Store(#[source] Failure),
+}
+
+fn opened(error: Failure) -> ServeError {
+    match error.downcast::<DatabaseError>() {
+        Ok(error) => ServeError::Database(*error),
+        Err(error) => ServeError::Store(error),
+    }
 }
 
 /// Runs a coordinator until SIGTERM or SIGINT.
@@ -111,7 +122,7 @@ pub fn serve(config: Config) -> Result<(), ServeError> {
         let socket = TcpListener::bind(config.listen)
             .await
             .map_err(|error| ServeError::Listen(config.listen, error))?;
-        let (store, state) = Disk::open(&config.dir, mind::now()).map_err(ServeError::Store)?;
+        let (store, state) = Disk::open(&config.dir, mind::now()).map_err(opened)?;
         let ends = async {
             tokio::select! {
                 _ = term.recv() => {}

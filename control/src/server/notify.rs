@@ -199,7 +199,9 @@ fn json(notice: &Notice) -> Value {
     let run = |run: &RunId| json!({ "job": run.job, "due": run.due });
     let mut value = match notice {
         Notice::Failed(of, why) => json!({ "notice": "failed", "run": run(of), "why": cut(why) }),
-        Notice::Damaged(of) => json!({ "notice": "damaged", "run": run(of) }),
+        Notice::Damaged(of, why) => {
+            json!({ "notice": "damaged", "run": run(of), "why": cut(why) })
+        }
         Notice::Held(of, why) => json!({ "notice": "held", "run": run(of), "why": cut(why) }),
         Notice::Waits(of, why) => json!({ "notice": "waits", "run": run(of), "why": cut(why) }),
         Notice::Failover(of, why) => {
@@ -222,7 +224,7 @@ fn json(notice: &Notice) -> Value {
 fn of(notice: &Notice) -> String {
     match notice {
         Notice::Failed(run, _)
-        | Notice::Damaged(run)
+        | Notice::Damaged(run, _)
         | Notice::Held(run, _)
         | Notice::Waits(run, _) => run.to_string(),
         Notice::Failover(failover, _) => failover.to_string(),
@@ -235,7 +237,7 @@ fn of(notice: &Notice) -> String {
 fn words(notice: &Notice) -> String {
     match notice {
         Notice::Failed(run, why) => format!("run {run} has failed: {}", cut(why)),
-        Notice::Damaged(run) => format!("run {run} is done, but for some files"),
+        Notice::Damaged(run, why) => format!("run {run} is done, with errors: {}", cut(why)),
         Notice::Held(run, why) => format!("run {run} needs an operator: {}", cut(why)),
         Notice::Waits(run, why) => format!("run {run} waits: {}", cut(why)),
         Notice::Failover(of, why) => format!("node {} has failed: {}", of.node, cut(why)),

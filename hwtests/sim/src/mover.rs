@@ -132,6 +132,14 @@ impl Mover {
 
     /// A step of its work.
     pub fn step(&mut self, now: Time, library: &mut Library) -> Step {
+        let mut step = self.any_step(now, library);
+        if let Step::Ended(outcome, None) = &mut step {
+            outcome.wrote_nothing = !matches!(self.stage, Stage::Writes { .. });
+        }
+        step
+    }
+
+    fn any_step(&mut self, now: Time, library: &mut Library) -> Step {
         match self.try_step(now, library) {
             Ok(step) => step,
             Err(Refused::Conflict) => {
@@ -187,6 +195,8 @@ impl Mover {
             let done = Outcome {
                 exit: ExitStatus::Done,
                 needs_volume: false,
+                damaged: false,
+                wrote_nothing: false,
                 error: None,
                 words: None,
                 set: Some(set),

@@ -13,6 +13,8 @@ use longhaul_hwtests::until::until;
 use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 
+use crate::elsewhere::by_its_journal;
+
 /// Bytes of the source behind which something happens.
 const MIDDLE: u64 = 6_000_000;
 const SEED: u64 = 6;
@@ -64,6 +66,7 @@ fn r24_a_killed_attempt_is_followed_by_one_that_goes_on_from_its_checkpoint() ->
         away.end(cluster)?;
         shown.check()?;
         gone_on(&before, &shown, "a")?;
+        by_its_journal(&cluster.log("a")?)?;
         cluster.restores(&shown)
     })
 }

@@ -161,6 +161,13 @@ fn the_commands_beside_a_job_are_run_and_their_failure_counts_as_it_is_said() ->
         let run = cluster.begin("never")?;
         let shown = cluster.ends_with(&run, 6)?;
         ensure!(shown.attempts.len() == 2, "{shown:#?}");
+        // It has written nothing, and keeps no volume from others.
+        let volumes = cluster.ask(&["volume", "list"])?;
+        let mut rows = volumes.as_array().context("a list")?.iter();
+        ensure!(
+            rows.all(|row| row["row"]["unfinished"].is_null()),
+            "{volumes}"
+        );
         Ok(())
     })
 }

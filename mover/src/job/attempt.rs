@@ -28,13 +28,13 @@ use super::session::{self, Purpose, Session};
 use super::volume::Tail;
 use super::writing::Done;
 use super::{JobError, backup, verify};
-use crate::checkpoint::journal::Asked;
+use crate::checkpoint::journal::{self, Asked};
 use crate::checkpoint::recovered::{JournalError, Recovered};
 use crate::checkpoint::tracker::Intervals;
 use crate::drive::{Drive, Key};
 use crate::progress::{Progress, Reached};
 use crate::source::{self, Problem, Roots};
-use crate::transport;
+use crate::transport::{self, OpenError};
 
 /// What the process is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,6 +125,10 @@ pub fn run(
             outcome(result, &problems)
         }
     };
+    // A set's journal is there before the first byte of it, and until it is done.
+    outcome.wrote_nothing = outcome.exit > ExitStatus::Incomplete
+        && task.start.work.kind.is_backup()
+        && journal::all(&task.dir).next().is_none();
     if let Err(why) = hooks.after(outcome.exit) {
         outcome.add_flaw(why.to_string());
     }
@@ -345,8 +349,14 @@ fn outcome(result: Result<Backup, JobError>, problems: &[Problem]) -> Outcome {
     let backup = match result {
         Ok(backup) => backup,
         Err(error) => {
-            let mut outcome = Outcome::without_set(error.exit_status(), error.to_string(), ended);
+            let exit = match &error {
+                // Nobody has typed the drive's name: it is gone.
+                JobError::Open(OpenError::Name(_)) => ExitStatus::Device,
+                error => error.exit_status(),
+            };
+            let mut outcome = Outcome::without_set(exit, error.to_string(), ended);
             outcome.needs_volume = error.is_full();
+            outcome.damaged = matches!(error, JobError::Damaged(_));
             return outcome;
         }
     };
@@ -370,6 +380,8 @@ fn outcome(result: Result<Backup, JobError>, problems: &[Problem]) -> Outcome {
     Outcome {
         exit,
         needs_volume: false,
+        damaged: false,
+        wrote_nothing: false,
         error: (!words.is_empty()).then(|| words.join("; ")),
         words: None,
         set: set.ok(),
@@ -468,5 +480,17 @@ impl Reporter {
             File::open(self.journal.parent().unwrap_or(Path::new(".")))?.sync_all()?;
         }
         Ok(*of.get_or_insert(inode) == inode)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drive_that_is_gone_is_the_drives_trouble_and_no_wrong_usage() {
+        let gone = JobError::Open(OpenError::Name("no drive has serial number 1".into()));
+        let outcome = outcome(Err(gone), &[]);
+        assert_eq!(outcome.exit, ExitStatus::Device);
     }
 }

@@ -52,8 +52,8 @@ pub struct Closed {
 /// Closes the unfinished set at the volume's end.
 ///
 /// # Errors
-/// [`JobError::Usage`] if there is none; [`JobError::Refused`] if it is damaged
-/// and nothing said that it may be cut there; the drive's.
+/// [`JobError::Usage`] if there is none; [`JobError::Damaged`] if it is, and
+/// nothing said that it may be cut there; the drive's.
 pub fn run(
     session: &mut Session,
     catalog: &Catalog,
@@ -128,7 +128,7 @@ fn by_reading(
     drop(survey);
     let damaged = matches!(ended, Ended::Damaged(_) | Ended::Unreadable(_));
     if damaged && !options.give_up_behind_damage {
-        return Err(JobError::Refused(format!(
+        return Err(JobError::Damaged(format!(
             "{set}: {}; nothing was written; `lh-mover restore` still reads what is whole; to keep \
              only what lies before the damage, say --give-up-behind-damage",
             ended.what()

@@ -34,6 +34,9 @@ pub enum JobError {
     /// Refused, to protect data.
     #[error("{0}")]
     Refused(String),
+    /// Refused, because what the medium holds of a set is damaged in its middle.
+    #[error("{0}")]
+    Damaged(String),
     /// Somebody else has the drive or the volume.
     #[error("{0}")]
     Held(String),
@@ -100,7 +103,9 @@ impl JobError {
             JobError::Open(OpenError::Held(_)) => ExitStatus::Held,
             JobError::Open(OpenError::Broken(_)) | JobError::Medium(_) => ExitStatus::Device,
             // A catalog of another version, or a damaged one, is left alone.
-            JobError::Refused(_) | JobError::Catalog(_) => ExitStatus::Refused,
+            JobError::Refused(_) | JobError::Damaged(_) | JobError::Catalog(_) => {
+                ExitStatus::Refused
+            }
             JobError::Held(_) => ExitStatus::Held,
             JobError::BrokenOff { cause, .. } => cause.exit_status(),
             JobError::Journal(error) => of_journal(error),

@@ -106,6 +106,8 @@ fn done(words: String) -> Outcome {
     Outcome {
         exit: ExitStatus::Done,
         needs_volume: false,
+        damaged: false,
+        wrote_nothing: false,
         error: None,
         words: Some(words),
         set: None,

@@ -25,7 +25,7 @@ use crate::progress::Progress;
 /// the archive is there, and only its index is missing.
 ///
 /// # Errors
-/// [`JobError::Refused`] where the archive is damaged; the drive's.
+/// [`JobError::Damaged`] where the archive is; the drive's.
 pub(super) fn run(
     session: &mut Session,
     label: &Label,
@@ -54,7 +54,7 @@ pub(super) fn run(
         Ended::Cut => {}
         Ended::Whole => return Ok(None),
         ended => {
-            return Err(JobError::Refused(format!(
+            return Err(JobError::Damaged(format!(
                 "{set}: {}; nothing was written; `lh-mover close --give-up-behind-damage` ends it \
                  before the damage",
                 ended.what()

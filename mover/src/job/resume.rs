@@ -87,8 +87,8 @@ pub enum Point {
 ///
 /// # Errors
 /// [`JobError::Usage`] if there is none, or nobody knows what it is of;
-/// [`JobError::Refused`] if journal and tape contradict each other, or the set
-/// is damaged; else as for [`backup::run`].
+/// [`JobError::Refused`] if journal and tape contradict each other,
+/// [`JobError::Damaged`] if the set is; else as for [`backup::run`].
 pub fn run(
     session: &mut Session,
     catalog: &Catalog,

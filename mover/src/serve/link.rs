@@ -6,6 +6,7 @@ use std::time::Duration;
 use crossbeam_channel::Sender;
 use longhaul_link::connection::Connection;
 use longhaul_link::{Identity, Outbox};
+use longhaul_protocol::order::What;
 use longhaul_protocol::{Order, Report};
 use tokio::sync::mpsc;
 
@@ -75,10 +76,12 @@ impl Keep {
             match Connection::connect(&self.identity, &self.address).await {
                 Ok(connection) => {
                     log::info!("connected to the coordinator at {}", connection.address());
-                    pause = PAUSES.0;
                     said.clear();
-                    if self.talk(number, connection).await.is_err() {
-                        return;
+                    match self.talk(number, connection).await {
+                        Ok(true) => pause = PAUSES.0,
+                        // Whoever is sent away comes back less and less often.
+                        Ok(false) => {}
+                        Err(Silent) => return,
                     }
                 }
                 Err(error) => {
@@ -95,11 +98,13 @@ impl Keep {
         }
     }
 
-    /// Passes on what comes until the connection is over.
+    /// Passes on what comes until the connection is over: whether the service was
+    /// let in.
     ///
     /// # Errors
     /// If nobody listens any more.
-    async fn talk(&mut self, number: u64, connection: Connection) -> Result<(), Silent> {
+    async fn talk(&mut self, number: u64, connection: Connection) -> Result<bool, Silent> {
+        let mut is_let_in = false;
         let (mut reader, writer, outbox) = connection.split::<Report>();
         self.tell(Happened::Connected(number, outbox))?;
         let writing = writer.run();
@@ -118,7 +123,10 @@ impl Keep {
                     }
                 }
                 order = reader.message::<Order>(SILENCE) => match order {
-                    Ok(Some(order)) => self.tell(Happened::Order(number, Box::new(order)))?,
+                    Ok(Some(order)) => {
+                        is_let_in |= !matches!(order.what, What::Refused { .. });
+                        self.tell(Happened::Order(number, Box::new(order)))?;
+                    }
                     Ok(None) => break,
                     Err(error) => {
                         log::warn!("from the coordinator: {error}");
@@ -127,7 +135,8 @@ impl Keep {
                 }
             }
         }
-        self.tell(Happened::Disconnected(number))
+        self.tell(Happened::Disconnected(number))?;
+        Ok(is_let_in)
     }
 
     /// The service may be busy for a while; nothing else is to be done here

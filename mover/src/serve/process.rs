@@ -50,7 +50,10 @@ impl Processes {
             Ok(running) => drop(self.running.insert(id, running)),
             Err(error) => {
                 let why = format!("its process cannot be started: {error}");
-                let outcome = broken_off(why);
+                let outcome = Outcome {
+                    wrote_nothing: true,
+                    ..broken_off(why)
+                };
                 // Whoever listens to this is who called it.
                 let _ = self.to.send(Happened::Ended(id, outcome));
             }

@@ -129,6 +129,14 @@ fn broken_off(now: Time, why: &str) -> Outcome {
     Outcome::without_set(ExitStatus::Unfinished, why, now)
 }
 
+/// The end of an attempt that has never had a process.
+fn not_begun(now: Time, why: &str) -> Outcome {
+    Outcome {
+        wrote_nothing: true,
+        ..broken_off(now, why)
+    }
+}
+
 impl Service {
     /// After a start: what was under way has died with the service before.
     pub(super) fn wake(&mut self, now: Time) {
@@ -221,7 +229,7 @@ impl Service {
         };
         if let Some(why) = self.refusal(now, attempt) {
             log::warn!("attempt {id} is not begun: {why}");
-            return self.ended(now, id.clone(), broken_off(now, &why));
+            return self.ended(now, id.clone(), not_begun(now, &why));
         }
         let resume = attempt.start.resume;
         let is_whole = here >= resume.map_or(0, |resume| resume.journal_bytes);
@@ -257,7 +265,7 @@ impl Service {
         };
         let is_new = attempt.because.is_none();
         match attempt.stage {
-            Stage::Waiting(_) => self.ended(now, id.clone(), broken_off(now, why)),
+            Stage::Waiting(_) => self.ended(now, id.clone(), not_begun(now, why)),
             Stage::Running if is_new || how == Stop::Now => {
                 log::warn!("attempt {id} is told to end: {why}");
                 attempt.because.get_or_insert_with(|| why.to_owned());
@@ -296,7 +304,7 @@ impl Service {
         match self.attempts.get(&id).map(|attempt| &attempt.stage) {
             Some(Stage::Running) => self.outputs.push(Output::Signal(id, how)),
             Some(Stage::Waiting(_)) => {
-                self.ended(now, id, broken_off(now, "stopped before it began"));
+                self.ended(now, id, not_begun(now, "stopped before it began"));
             }
             Some(Stage::Ended(_)) => self.say_more(&id),
             None => {}

@@ -2,6 +2,7 @@
 //! in `cluster`, what the cluster says.
 
 mod cluster;
+mod ends;
 
 use longhaul_protocol::order::{Order, Start, What};
 use longhaul_protocol::report::{DriveSeen, Outcome};
@@ -85,6 +86,12 @@ impl Bed {
         self.core.handle(Time(self.now), input)
     }
 
+    /// What is said when a run may be tried again.
+    fn later(&mut self) -> Vec<(String, What)> {
+        self.now += 10_000;
+        self.handle(Input::Tick)
+    }
+
     fn handle(&mut self, input: Input) -> Vec<(String, What)> {
         let outputs = self.outputs(input);
         let said = outputs.into_iter().filter_map(|output| match output {
@@ -136,6 +143,10 @@ impl Bed {
     fn ended(&mut self, start: &Start, node: &str, exit: ExitStatus) -> Vec<(String, What)> {
         let mut outcome = Outcome::without_set(exit, "so it is", Time(self.now));
         outcome.words = Some("3 files restored, 5 B".into());
+        self.ended_as(start, node, outcome)
+    }
+
+    fn ended_as(&mut self, start: &Start, node: &str, outcome: Outcome) -> Vec<(String, What)> {
         self.handle(Input::Report(
             name(node),
             Report::Ended {
