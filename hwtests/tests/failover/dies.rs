@@ -1,9 +1,10 @@
 //! Nodes that die while a backup is under way.
 
 use anyhow::{Context, Result, ensure};
-use longhaul_hwtests::rig::cluster::PATIENCE;
+use longhaul_hwtests::rig::cluster::{NODES, PATIENCE};
 use longhaul_hwtests::rig::trial;
 use longhaul_hwtests::rig::trial::plain;
+use longhaul_hwtests::until::within;
 use serde_json::Value;
 
 use crate::application::runs;
@@ -65,9 +66,9 @@ fn r2b_r2c_r3_r13_r14_r20_r24_the_node_of_coordinator_application_and_backup_die
         // The node that was dead is put to use again.
         cluster.boot(&[1])?;
         house::start_service(&mut cluster, 1)?;
-        cluster.wait_until_online(&[1, 2, 3])?;
+        cluster.wait_until_online(&NODES)?;
         let back = "n1 is connected again";
-        longhaul_hwtests::until::within(PATIENCE, back, || {
+        within(PATIENCE, back, || {
             let status = house::json(&mut cluster, "status")?;
             let nodes = status["nodes"]["lines"].as_array().context("nodes")?;
             let connected = nodes.iter().filter(|node| node["is_connected"] == true);
@@ -75,5 +76,51 @@ fn r2b_r2c_r3_r13_r14_r20_r24_the_node_of_coordinator_application_and_backup_die
         })?;
         trial.say(back);
         Ok(())
+    })
+}
+
+#[test]
+fn r22_r24_a_run_outlives_the_node_that_took_it_over_too() -> Result<()> {
+    let name = "r22_r24_a_run_outlives_the_node_that_took_it_over_too";
+    trial(name, &plain(kernel()), 4, |trial| {
+        let mut cluster = house::start(trial, 3)?;
+        let (run, node) = house::begin(&mut cluster)?;
+        ensure!(node == "n1", "it runs on {node}");
+        cluster.cut_power(1)?;
+        cluster.fencing().wait_until_asked(1, 0, PATIENCE)?;
+        let second = runs(&mut cluster, None)?;
+        ensure!(second != 1);
+        within(PATIENCE, "it goes on elsewhere", || {
+            let shown = house::show(&mut cluster, &run)?;
+            let attempts = shown["attempts"].as_array().context("attempts")?;
+            let has_point = attempts[0]["row"]["point"].is_object();
+            Ok((attempts.len() == 2 && has_point).then_some(()))
+        })?;
+        // There it stays in the middle, until the first node is there again.
+        cluster.run(second, "pkill -STOP -f 'lh-mover attempt'")?;
+        trial.say("in the middle on the second");
+        cluster.boot(&[1])?;
+        house::start_service(&mut cluster, 1)?;
+        cluster.wait_until_online(&NODES)?;
+        trial.say("n1 is there again");
+        cluster.cut_power(second)?;
+        cluster.fencing().wait_until_asked(second, 0, PATIENCE)?;
+        let shown = house::is_done(&mut cluster, &run)?;
+        trial.say("the run is done");
+        let attempts = shown["attempts"].as_array().context("attempts")?;
+        let rows: Vec<&Value> = attempts.iter().map(|attempt| &attempt["row"]).collect();
+        ensure!(rows.len() == 3, "{shown}");
+        let second = format!("n{second}");
+        ensure!(
+            rows[2]["node"] == "n1" && rows[1]["node"] == *second,
+            "{shown}"
+        );
+        ensure!(rows[0]["node"] != *second, "{shown}");
+        ensure!(
+            (&rows[1]["resumes"], &rows[0]["resumes"]) == (&1.into(), &2.into()),
+            "{shown}"
+        );
+        let on = runs(&mut cluster, None)?;
+        house::restores(&mut cluster, on)
     })
 }

@@ -80,19 +80,27 @@ fn r4_r5_r7_r14_r16_a_backup_follows_a_move_and_a_death_and_outlives_its_coordin
 }
 
 #[test]
-fn r2b_a_backup_does_not_pause_when_its_coordinators_node_dies() -> Result<()> {
-    let name = "r2b_a_backup_does_not_pause_when_its_coordinators_node_dies";
+fn r2b_r16_two_backups_do_not_pause_when_the_coordinators_node_dies() -> Result<()> {
+    let name = "r2b_r16_two_backups_do_not_pause_when_the_coordinators_node_dies";
     trial(name, &plain(kernel()), 4, |trial| {
         let mut cluster = house::start(trial, 3)?;
-        let (run, _) = house::begin(&mut cluster)?;
-        trial.say("it is in the middle");
+        house::own_job(&mut cluster, "own", 2)?;
+        let (run, node) = house::begin(&mut cluster)?;
+        let (own, other) = house::begin_job(&mut cluster, "own")?;
+        ensure!((&*node, &*other) == ("n1", "n2"), "on {node} and {other}");
+        trial.say("both are in the middle");
         cluster.cut_power(3)?;
         cluster.fencing().wait_until_asked(3, 0, PATIENCE)?;
         ensure!(house::coordinator(&mut cluster, None)? != 3);
         trial.say("the coordinator runs elsewhere");
-        let shown = house::is_done(&mut cluster, &run)?;
-        let attempts = shown["attempts"].as_array().context("attempts")?;
-        ensure!(attempts.len() == 1, "it was begun again: {shown}");
+        let mut drives = Vec::new();
+        for run in [run, own] {
+            let shown = house::is_done(&mut cluster, &run)?;
+            let attempts = shown["attempts"].as_array().context("attempts")?;
+            ensure!(attempts.len() == 1, "it was begun again: {shown}");
+            drives.push(attempts[0]["row"]["drive"].to_string());
+        }
+        ensure!(drives[0] != drives[1], "both in drive {}", drives[0]);
         house::restores(&mut cluster, 1)?;
         let told = house::ask(&mut cluster, "failover show n3")?;
         ensure!(told.contains("the coordinator had run there"), "{told}");

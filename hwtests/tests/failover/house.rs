@@ -202,10 +202,32 @@ fn job(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
     Ok(())
 }
 
-/// Has the job run, and waits until it is in the middle: a checkpoint of it is
-/// known. The run, and the node.
+/// A job of a node's own files, which nobody else sees.
+pub fn own_job(cluster: &mut Cluster<'_>, job: &str, node: u8) -> Result<()> {
+    cluster.run(
+        node,
+        &format!(
+            "mkdir -p /own/source
+             for number in $(seq {MEGABYTES}); do
+                 head -c 1000000 /dev/urandom >/own/source/$number
+             done
+             sync -f /own"
+        ),
+    )?;
+    let own = "--path /own/source --drive-pool drives --volumes daily";
+    ask(cluster, &format!("job add {job} --node n{node} {own}"))?;
+    Ok(())
+}
+
+/// Has the application's job run, and waits until it is in the middle. The run, and
+/// the node.
 pub fn begin(cluster: &mut Cluster<'_>) -> Result<(String, String)> {
-    let run = json(cluster, "job run app")?;
+    begin_job(cluster, "app")
+}
+
+/// The same of any job: a checkpoint of it is known then.
+pub fn begin_job(cluster: &mut Cluster<'_>, job: &str) -> Result<(String, String)> {
+    let run = json(cluster, &format!("job run {job}"))?;
     let run = run["run"].as_str().context("a run")?.to_owned();
     let node = within(PATIENCE, "it has a checkpoint", || {
         let shown = show(cluster, &run)?;

@@ -11,8 +11,11 @@ mod application;
 mod dies;
 mod follows;
 mod house;
+mod isolated;
 mod liars;
 mod moves;
+mod quorum;
+mod waits;
 
 /// The kernel of all nodes. `LONGHAUL_KERNEL=6.1` is the other one, on which
 /// programs start at a tenth of the speed.

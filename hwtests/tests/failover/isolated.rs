@@ -1,0 +1,47 @@
+//! A node without the LAN, which still has the SAN.
+
+use anyhow::{Result, ensure};
+use longhaul_hwtests::rig::cluster::PATIENCE;
+use longhaul_hwtests::rig::trial::plain;
+use longhaul_hwtests::rig::{Mode, trial};
+
+use crate::dies::went_on;
+use crate::{house, kernel};
+
+/// Has the mover write slowly, to its end: so it is under way when its drive is taken
+/// over. It is the mover itself that writes, again and again.
+const SLOWLY: &str = "while pkill -STOP -f 'lh-mover attempt'; do
+         sleep 1
+         pkill -CONT -f 'lh-mover attempt'
+         sleep 0.1
+     done";
+
+#[test]
+fn r8_r13_an_isolated_mover_writes_not_one_record_more_once_its_drive_is_taken() -> Result<()> {
+    let name = "r8_r13_an_isolated_mover_writes_not_one_record_more_once_its_drive_is_taken";
+    trial(name, &plain(kernel()), 4, |trial| {
+        let mut cluster = house::start(trial, 3)?;
+        // Nobody is killed: only the drive's reservation protects.
+        cluster.fencing().set_mode(Mode::Lie);
+        let (run, node) = house::begin(&mut cluster)?;
+        ensure!(node == "n1", "it runs on {node}");
+        let slowly = cluster.node(1)?.start(SLOWLY)?;
+        cluster.set_lan(1, false)?;
+        cluster.fencing().wait_until_asked(1, 0, PATIENCE)?;
+        trial.say("n1 is said to be dead, and writes");
+        ensure!(
+            !slowly.has_ended(),
+            "it has ended before its drive was taken"
+        );
+
+        let shown = house::is_done(&mut cluster, &run)?;
+        trial.say("the run is done");
+        went_on(&shown, 1)?;
+        // It was about to write, was refused, and has told its service why.
+        cluster.node(1)?.finish(&slowly, PATIENCE)?;
+        let told = "grep -rl 'taken from this job' /own/longhaul/state";
+        cluster.run(1, told)?;
+        trial.say("n1 has noticed");
+        house::restores_what_was(&mut cluster, 2)
+    })
+}
