@@ -19,7 +19,7 @@ pub const WAIT_MS_MAX: u64 = 60_000;
 /// Most lines of each list of a status.
 pub const STATUS_LINES_MAX: usize = 100;
 /// Longest text for people in an answer, in characters.
-pub const WORDS_CHARS_MAX: usize = 500;
+pub const WORDS_CHARS_MAX: usize = 200;
 
 /// What an operator says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -46,6 +46,7 @@ fn r25_a_set_that_is_damaged_is_begun_anew_on_another_volume() {
         ..Outcome::without_set(ExitStatus::Refused, "cannot be read", Time(bed.now))
     };
     bed.ended_as(&second, "n1", outcome);
+    bed.done(json!({"command": "open-volume", "volume": "LH1"}));
     let third = start(&bed.later());
     assert_eq!(third.resume, None);
     assert_ne!(third.volumes[0].uuid, volume);
