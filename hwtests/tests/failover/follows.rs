@@ -13,9 +13,10 @@ use crate::{house, kernel};
 /// bytes a second, at most.
 const CHATTER_BYTES: u64 = 20_000_000;
 
-// Once of three times, on a loaded machine, the last 15 of 180 files differed from what
-// was restored, behind the second part. Whether a host's kernel or the backup is to
-// blame is not known: `restores` tells by a list of digests when it happens again.
+// Once of ten times, on a loaded machine, the last 15 of 180 files differed from what
+// was restored, behind the second part, on the application's own file system. Whether a
+// host's kernel or the backup is to blame is not known; that the SAN had no room is
+// not so. Since then `restores` tells by a list of digests, and on a node's own disk.
 #[test]
 #[ignore = "a difference was seen once whose cause is not known"]
 fn r4_r5_r7_r14_r16_a_backup_follows_a_move_and_a_death_and_outlives_its_coordinator() -> Result<()>
@@ -126,7 +127,7 @@ fn a_mover_that_is_said_to_be_dead_and_wakes_up_writes_not_one_record_more() -> 
         let before = cluster.san().host().run(tapes)?;
         cluster.wake(1)?;
         // What it was about to write is refused, and it notices that.
-        let noticed = "while pgrep -f 'lh-mover attempt' >/dev/null; do sleep 0.1; done";
+        let noticed = "while pgrep -f 'lh-mover.* attempt' >/dev/null; do sleep 0.1; done";
         cluster
             .node(1)?
             .run_within(noticed, PATIENCE)?

@@ -10,9 +10,9 @@ use crate::{house, kernel};
 
 /// Has the mover write slowly, to its end: so it is under way when its drive is taken
 /// over. It is the mover itself that writes, again and again.
-const SLOWLY: &str = "while pkill -STOP -f 'lh-mover attempt'; do
+const SLOWLY: &str = "while pkill -STOP -f 'lh-mover.* attempt'; do
          sleep 1
-         pkill -CONT -f 'lh-mover attempt'
+         pkill -CONT -f 'lh-mover.* attempt'
          sleep 0.1
      done";
 

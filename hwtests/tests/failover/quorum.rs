@@ -24,7 +24,7 @@ fn r12_r24_runs_go_on_when_quorum_is_regained_and_when_all_nodes_start_again() -
             Ok((!is_mounted(&mut cluster, 1)?).then_some(()))
         })?;
         trial.say("nobody has quorum, and nothing runs");
-        let attempt = "! pgrep -f 'lh-mover attempt'";
+        let attempt = "! pgrep -f 'lh-mover.* attempt'";
         cluster.run(1, attempt)?;
         for node in [2, 3] {
             cluster.set_lan(node, true)?;
