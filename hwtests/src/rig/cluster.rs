@@ -367,19 +367,22 @@ impl Cluster<'_> {
         Ok(())
     }
 
-    /// Stops the cluster service on nodes in order, as systemd would, all at
-    /// once.
+    /// Stops the cluster service on nodes in order, on all at once: Pacemaker first,
+    /// everywhere, and then Corosync, as `pcs cluster stop --all` does. A node that
+    /// loses the others before it has stopped its resources leaves them running.
     ///
     /// # Errors
     /// If it does not end.
     pub fn stop_services(&mut self, nodes: &[u8]) -> Result<()> {
-        self.on_each(nodes, |_, _| {
-            let stop = "for program in pacemakerd corosync; do
-                     pkill -TERM -x $program
-                     while pgrep -x $program >/dev/null; do sleep 0.1; done
-                 done";
-            Ok(stop.to_owned())
-        })
+        for program in ["pacemakerd", "corosync"] {
+            self.on_each(nodes, |_, _| {
+                Ok(format!(
+                    "pkill -TERM -x {program}
+                     while pgrep -x {program} >/dev/null; do sleep 0.1; done"
+                ))
+            })?;
+        }
+        Ok(())
     }
 }
 
