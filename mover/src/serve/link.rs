@@ -12,8 +12,13 @@ use tokio::sync::mpsc;
 
 use super::{Happened, ServeError};
 
-/// The first pause between two tries, and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
+/// The first pause between two tries.
+const PAUSE_MIN: Duration = Duration::from_millis(250);
+/// The longest while nobody is there: a coordinator that is moved should be found as
+/// soon as it runs, and a thousand services are let in within a second.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// The longest for one that is sent away.
+const PAUSE_REFUSED_MAX: Duration = Duration::from_secs(15);
 /// A coordinator that has nothing to say for so long is asked anew, by another
 /// connection, whether it is there.
 const SILENCE: Duration = Duration::from_secs(3600);
@@ -70,7 +75,7 @@ struct Keep {
 impl Keep {
     /// Connects again and again, until nobody listens.
     async fn up(mut self) {
-        let mut pause = PAUSES.0;
+        let mut pause = PAUSE_MIN;
         let mut said = String::new();
         for number in 1.. {
             match Connection::connect(&self.identity, &self.address).await {
@@ -78,9 +83,9 @@ impl Keep {
                     log::info!("connected to the coordinator at {}", connection.address());
                     said.clear();
                     match self.talk(number, connection).await {
-                        Ok(true) => pause = PAUSES.0,
+                        Ok(true) => pause = PAUSE_MIN,
                         // Whoever is sent away comes back less and less often.
-                        Ok(false) => {}
+                        Ok(false) => pause = (pause * 2).min(PAUSE_REFUSED_MAX),
                         Err(Silent) => return,
                     }
                 }
@@ -91,10 +96,10 @@ impl Keep {
                         log::warn!("no coordinator: {what}; it is tried again");
                         said = what;
                     }
+                    pause = (pause * 2).min(PAUSE_MAX);
                 }
             }
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSES.1);
         }
     }
 
