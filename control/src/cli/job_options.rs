@@ -190,9 +190,8 @@ fn put<T>(place: &mut T, value: Option<T>) {
 /// What is said of a command, if anything is: none, or one that must not fail, or one
 /// that may.
 fn hook(required: Option<String>, optional: Option<String>) -> Option<Option<Hook>> {
-    let is_required = required.is_some();
-    let command = required.or(optional)?;
-    let required = is_required;
+    let required = required.map(|command| (command, true));
+    let (command, required) = required.or(optional.map(|command| (command, false)))?;
     Some((!command.is_empty()).then_some(Hook { command, required }))
 }
 

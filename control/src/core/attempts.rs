@@ -249,13 +249,13 @@ impl Coordinator {
                 run.state = RunState::Failed(format!("labelled, but not entered: {error}"));
             }
             let of = id.run.clone();
-            let flaw = outcome.error.clone();
             let notice = match run.state.clone() {
                 RunState::Failed(why) => Some(Notice::Failed(of, why)),
                 RunState::Held(why) => Some(Notice::Held(of, why)),
                 RunState::Done(ExitStatus::Done) | RunState::Waiting | RunState::Active => None,
                 RunState::Done(_) => {
-                    let why = flaw.unwrap_or_else(|| "some files could not be read".into());
+                    let why = outcome.error.clone();
+                    let why = why.unwrap_or_else(|| "some files could not be read".into());
                     Some(Notice::Damaged(of, why))
                 }
             };

@@ -8,7 +8,8 @@ use longhaul_hwtests::until::within;
 use serde_json::Value;
 
 use crate::application::runs;
-use crate::{house, kernel};
+use crate::house::{self, MOVER};
+use crate::kernel;
 
 /// Of a run that was hit once: its last attempt went on with the one before, with
 /// a newer token, on another node.
@@ -80,9 +81,13 @@ fn r2b_r2c_r3_r13_r14_r20_r24_the_node_of_coordinator_application_and_backup_die
 }
 
 /// Stops the mover a moment after it has begun.
-const STAYS: &str = "until pgrep -f 'lh-mover.* attempt' >/dev/null; do sleep 0.05; done
-     sleep 2
-     pkill -STOP -f 'lh-mover.* attempt'";
+fn stay() -> String {
+    format!(
+        "until pgrep -f {MOVER} >/dev/null; do sleep 0.05; done
+         sleep 2
+         pkill -STOP -f {MOVER}"
+    )
+}
 
 #[test]
 fn r22_r24_a_run_outlives_the_node_that_took_it_over_too() -> Result<()> {
@@ -94,7 +99,7 @@ fn r22_r24_a_run_outlives_the_node_that_took_it_over_too() -> Result<()> {
         // Whoever takes it over stays in the middle, until n1 is there again.
         let mut stays = Vec::new();
         for node in [2, 3] {
-            stays.push((node, cluster.node(node)?.start(STAYS)?));
+            stays.push((node, cluster.node(node)?.start(&stay())?));
         }
         cluster.cut_power(1)?;
         cluster.fencing().wait_until_asked(1, 0, PATIENCE)?;

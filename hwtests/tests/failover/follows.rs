@@ -7,7 +7,8 @@ use longhaul_hwtests::rig::{Cluster, Mode, Net, trial};
 
 use crate::application::{APPLICATION, is_mounted, runs};
 use crate::dies::went_on;
-use crate::{house, kernel};
+use crate::house::{self, MOVER};
+use crate::kernel;
 
 /// What a node says on the LAN while data goes over the SAN: of all that, so many
 /// bytes a second, at most.
@@ -127,10 +128,10 @@ fn a_mover_that_is_said_to_be_dead_and_wakes_up_writes_not_one_record_more() -> 
         let before = cluster.san().host().run(tapes)?;
         cluster.wake(1)?;
         // What it was about to write is refused, and it notices that.
-        let noticed = "while pgrep -f 'lh-mover.* attempt' >/dev/null; do sleep 0.1; done";
+        let noticed = format!("while pgrep -f {MOVER} >/dev/null; do sleep 0.1; done");
         cluster
             .node(1)?
-            .run_within(noticed, PATIENCE)?
+            .run_within(&noticed, PATIENCE)?
             .expect_success()?;
         trial.say("n1 has noticed");
         let after = cluster.san().host().run(tapes)?;

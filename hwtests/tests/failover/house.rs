@@ -24,6 +24,8 @@ const IP: &str = "10.9.0.101";
 pub const SOURCE: &str = "/srv/application/source";
 /// Where it is restored to: a disk that no other node sees.
 const TO: &str = "/own/restored";
+/// A mover that carries an attempt out, to `pgrep -f` and `pkill -f`.
+pub const MOVER: &str = "'lh-mover.* attempt'";
 /// Megabytes that are backed up: it takes some seconds.
 const MEGABYTES: u32 = 180;
 /// What is asked of the coordinator while it may be moving.

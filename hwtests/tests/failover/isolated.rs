@@ -6,15 +6,20 @@ use longhaul_hwtests::rig::trial::plain;
 use longhaul_hwtests::rig::{Mode, trial};
 
 use crate::dies::went_on;
-use crate::{house, kernel};
+use crate::house::{self, MOVER};
+use crate::kernel;
 
 /// Has the mover write slowly, to its end: so it is under way when its drive is taken
 /// over. It is the mover itself that writes, again and again.
-const SLOWLY: &str = "while pkill -STOP -f 'lh-mover.* attempt'; do
-         sleep 1
-         pkill -CONT -f 'lh-mover.* attempt'
-         sleep 0.1
-     done";
+fn write_slowly() -> String {
+    format!(
+        "while pkill -STOP -f {MOVER}; do
+             sleep 1
+             pkill -CONT -f {MOVER}
+             sleep 0.1
+         done"
+    )
+}
 
 #[test]
 fn r8_r13_an_isolated_mover_writes_not_one_record_more_once_its_drive_is_taken() -> Result<()> {
@@ -25,7 +30,7 @@ fn r8_r13_an_isolated_mover_writes_not_one_record_more_once_its_drive_is_taken()
         cluster.fencing().set_mode(Mode::Lie);
         let (run, node) = house::begin(&mut cluster)?;
         ensure!(node == "n1", "it runs on {node}");
-        let slowly = cluster.node(1)?.start(SLOWLY)?;
+        let slowly = cluster.node(1)?.start(&write_slowly())?;
         cluster.set_lan(1, false)?;
         cluster.fencing().wait_until_asked(1, 0, PATIENCE)?;
         trial.say("n1 is said to be dead, and writes");

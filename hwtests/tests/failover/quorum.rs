@@ -7,7 +7,8 @@ use longhaul_hwtests::rig::{Cluster, trial};
 use longhaul_hwtests::until::within;
 
 use crate::application::{is_mounted, runs};
-use crate::{house, kernel};
+use crate::house::{self, MOVER};
+use crate::kernel;
 
 #[test]
 fn r12_r24_runs_go_on_when_quorum_is_regained_and_when_all_nodes_start_again() -> Result<()> {
@@ -24,8 +25,7 @@ fn r12_r24_runs_go_on_when_quorum_is_regained_and_when_all_nodes_start_again() -
             Ok((!is_mounted(&mut cluster, 1)?).then_some(()))
         })?;
         trial.say("nobody has quorum, and nothing runs");
-        let attempt = "! pgrep -f 'lh-mover.* attempt'";
-        cluster.run(1, attempt)?;
+        cluster.run(1, &format!("! pgrep -f {MOVER}"))?;
         for node in [2, 3] {
             cluster.set_lan(node, true)?;
         }

@@ -116,19 +116,17 @@ pub fn run(
     let hooks = hook::Hooks::new(&task.start, progress);
     let ready = hooks.before().map(|()| fence(task));
     let mut outcome = match (ready, &task.start.work.kind) {
-        (Err(error), _) => outcome(Err(error), &[]),
+        (Err(error), _) => failed(&task.dir, &error),
         (Ok(()), Kind::Restore(restore)) => once::restore(task, restore, progress),
         (Ok(()), Kind::Label(label)) => once::label(task, label),
         (Ok(()), Kind::Backup) => {
             let mut problems = Vec::new();
-            let result = backed_up(task, progress, &mut problems);
-            outcome(result, &problems)
+            match backed_up(task, progress, &mut problems) {
+                Ok(backup) => done(backup, &problems),
+                Err(error) => failed(&task.dir, &error),
+            }
         }
     };
-    // A set's journal is there before the first byte of it, and until it is done.
-    outcome.wrote_nothing = outcome.exit > ExitStatus::Incomplete
-        && task.start.work.kind.is_backup()
-        && journal::all(&task.dir).next().is_none();
     if let Err(why) = hooks.after(outcome.exit) {
         outcome.add_flaw(why.to_string());
     }
@@ -344,22 +342,24 @@ fn verified(
     }
 }
 
-fn outcome(result: Result<Backup, JobError>, problems: &[Problem]) -> Outcome {
-    let ended = Time::from(SystemTime::now());
-    let backup = match result {
-        Ok(backup) => backup,
-        Err(error) => {
-            let exit = match &error {
-                // Nobody has typed the drive's name: it is gone.
-                JobError::Open(OpenError::Name(_)) => ExitStatus::Device,
-                error => error.exit_status(),
-            };
-            let mut outcome = Outcome::without_set(exit, error.to_string(), ended);
-            outcome.needs_volume = error.is_full();
-            outcome.damaged = matches!(error, JobError::Damaged(_));
-            return outcome;
-        }
+/// The end of an attempt that has made no set.
+fn failed(dir: &Path, error: &JobError) -> Outcome {
+    let exit = match error {
+        // Nobody has typed the drive's name: it is gone.
+        JobError::Open(OpenError::Name(_)) => ExitStatus::Device,
+        error => error.exit_status(),
     };
+    Outcome {
+        needs_volume: error.is_full(),
+        damaged: matches!(error, JobError::Damaged(_)),
+        // A set's journal is there before the first byte of it.
+        wrote_nothing: journal::all(dir).next().is_none(),
+        ..Outcome::without_set(exit, error.to_string(), Time::from(SystemTime::now()))
+    }
+}
+
+fn done(backup: Backup, problems: &[Problem]) -> Outcome {
+    let ended = Time::from(SystemTime::now());
     let Backup {
         set,
         not_in_catalog,
@@ -490,7 +490,7 @@ mod tests {
     #[test]
     fn a_drive_that_is_gone_is_the_drives_trouble_and_no_wrong_usage() {
         let gone = JobError::Open(OpenError::Name("no drive has serial number 1".into()));
-        let outcome = outcome(Err(gone), &[]);
+        let outcome = failed(Path::new("nowhere"), &gone);
         assert_eq!(outcome.exit, ExitStatus::Device);
     }
 }

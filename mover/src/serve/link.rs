@@ -78,14 +78,17 @@ impl Keep {
         let mut pause = PAUSE_MIN;
         let mut said = String::new();
         for number in 1.. {
-            match Connection::connect(&self.identity, &self.address).await {
+            let longest = match Connection::connect(&self.identity, &self.address).await {
                 Ok(connection) => {
                     log::info!("connected to the coordinator at {}", connection.address());
                     said.clear();
                     match self.talk(number, connection).await {
-                        Ok(true) => pause = PAUSE_MIN,
+                        Ok(true) => {
+                            pause = PAUSE_MIN;
+                            PAUSE_MAX
+                        }
                         // Whoever is sent away comes back less and less often.
-                        Ok(false) => pause = (pause * 2).min(PAUSE_REFUSED_MAX),
+                        Ok(false) => PAUSE_REFUSED_MAX,
                         Err(Silent) => return,
                     }
                 }
@@ -96,10 +99,11 @@ impl Keep {
                         log::warn!("no coordinator: {what}; it is tried again");
                         said = what;
                     }
-                    pause = (pause * 2).min(PAUSE_MAX);
+                    PAUSE_MAX
                 }
-            }
+            };
             tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(longest);
         }
     }
 
