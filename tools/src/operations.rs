@@ -9,7 +9,7 @@ use longhaul_control::core::{Asker, Coordinator, Input, Output, Settings};
 use longhaul_control::database::Database;
 use longhaul_protocol::report::{DriveSeen, Outcome, Part, Point, SetDone, SetPart};
 use longhaul_protocol::{
-    Ask, AttemptId, Command, ExitStatus, Hello, Name, Report, RunId, Time, VERSION, job::Job,
+    Ask, AttemptId, Command, Hello, Name, Report, RunId, Time, VERSION, job::Job,
 };
 use uuid::Uuid;
 
@@ -193,12 +193,6 @@ impl Center {
                 attempt: attempt.clone(),
                 token,
                 outcome: Outcome {
-                    exit: ExitStatus::Done,
-                    needs_volume: false,
-                    damaged: false,
-                    wrote_nothing: false,
-                    error: None,
-                    words: None,
                     set: Some(SetDone {
                         uuid: Uuid::from_u128(u128::from(number) << 64 | 7),
                         parts: vec![SetPart {
@@ -215,7 +209,7 @@ impl Center {
                         bytes: 1_987_654_321_000,
                         damaged: 0,
                     }),
-                    ended: self.now.after(3_600_000),
+                    ..Outcome::done(self.now.after(3_600_000))
                 },
             },
         ] {

@@ -307,6 +307,9 @@ pub struct DriveStatus {
     /// Why it cannot be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
+    /// What is to be known of it beside that; empty if there is nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub notes: String,
     /// Who has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holder: Option<AttemptId>,
@@ -446,6 +449,7 @@ mod tests {
                 pool: Some(name.clone()),
                 is_disabled: false,
                 trouble: Some(words(&"🖭".repeat(1000))),
+                notes: words(&"🖭".repeat(1000)),
                 holder: Some(holder.clone()),
             }),
             waiting: runs(),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::job::Work;
+use crate::job::{Window, Work};
 use crate::report::Part;
 use crate::run::{Epoch, Token};
 use crate::{AttemptId, Name, RunId, Time};
@@ -164,6 +164,9 @@ pub struct Occurrence {
     pub volumes: Vec<VolumeRef>,
     /// It is not begun after this.
     pub valid_until: Time,
+    /// It is begun in this time of the day alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
     /// The cluster resource that must run on the node then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application: Option<Name>,

@@ -183,11 +183,30 @@ pub struct Outcome {
     /// What was done beside a set, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub words: Option<String>,
+    /// The TapeAlert flags that the drive had set, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alerts: Vec<String>,
+    /// What is at fault, as far as the drive tells.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Fault>,
     /// The set that is on the volumes, if one is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set: Option<SetDone>,
     /// When it ended, by the node's clock.
     pub ended: Time,
+}
+
+/// What is at fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fault {
+    /// The drive, and why.
+    Drive(String),
+    /// The cartridge of this volume, and why.
+    Volume(Uuid, String),
+    /// Either the drive or the cartridge of this volume, and why: which of them it
+    /// is, shows when one is used without the other.
+    Either(Uuid, String),
 }
 
 /// A set that is done.
@@ -228,17 +247,28 @@ pub struct SetPart {
 }
 
 impl Outcome {
+    /// An end of which there is nothing more to say.
+    pub fn done(ended: Time) -> Outcome {
+        Outcome {
+            exit: ExitStatus::Done,
+            needs_volume: false,
+            damaged: false,
+            wrote_nothing: false,
+            error: None,
+            words: None,
+            alerts: Vec::new(),
+            faults: Vec::new(),
+            set: None,
+            ended,
+        }
+    }
+
     /// An end without a set, and why.
     pub fn without_set(exit: ExitStatus, why: impl Into<String>, ended: Time) -> Outcome {
         Outcome {
             exit,
-            needs_volume: false,
-            damaged: false,
-            wrote_nothing: false,
             error: Some(why.into()),
-            words: None,
-            set: None,
-            ended,
+            ..Outcome::done(ended)
         }
     }
 

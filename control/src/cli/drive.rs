@@ -1,5 +1,7 @@
 //! `lh-control drive`
 
+use std::iter;
+
 use clap::{Args, Subcommand};
 use longhaul_protocol::ask::{Rows, Table};
 use longhaul_protocol::{Command, ExitStatus, Name};
@@ -80,12 +82,14 @@ impl Drive {
 }
 
 fn state(row: &state::Drive) -> String {
-    match (&row.trouble, row.is_disabled, &row.holder) {
+    let state = match (&row.trouble, row.is_disabled, &row.holder) {
         (Some(trouble), ..) => format!("in trouble: {trouble}"),
         (None, true, _) => "disabled".into(),
         (None, false, Some(holder)) => format!("in use by {holder}"),
         (None, false, None) => "free".into(),
-    }
+    };
+    let said = iter::once(state).chain(row.notes());
+    said.collect::<Vec<_>>().join("; ")
 }
 
 impl Change {

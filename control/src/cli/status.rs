@@ -148,12 +148,17 @@ fn service(node: &NodeStatus) -> String {
 }
 
 fn drive_state(drive: &DriveStatus) -> String {
-    match (&drive.trouble, &drive.holder, drive.is_disabled) {
+    let mut state = match (&drive.trouble, &drive.holder, drive.is_disabled) {
         (Some(trouble), ..) => format!("in trouble: {trouble}"),
         (None, Some(holder), _) => format!("in use by {holder}"),
         (None, None, true) => "disabled".into(),
         (None, None, false) => "free".into(),
+    };
+    if !drive.notes.is_empty() {
+        state.push_str("; ");
+        state.push_str(&drive.notes);
     }
+    state
 }
 
 fn active(status: &Status, run: &RunStatus) -> Vec<String> {

@@ -210,16 +210,15 @@ impl Coordinator {
     }
 
     fn drive_lines(&self) -> Lines<DriveStatus> {
-        let (well, ill): (Vec<_>, Vec<_>) = self
-            .state
-            .drives
-            .iter()
-            .partition(|(_, drive)| drive.trouble.is_none() && !drive.is_disabled);
+        let (well, ill): (Vec<_>, Vec<_>) = self.state.drives.iter().partition(|(_, drive)| {
+            drive.trouble.is_none() && !drive.is_disabled && drive.notes().is_empty()
+        });
         Lines::of(ill.into_iter().chain(well), |(serial, drive)| DriveStatus {
             drive: serial.clone(),
             pool: drive.pool.clone(),
             is_disabled: drive.is_disabled,
             trouble: drive.trouble.as_deref().map(words),
+            notes: words(&drive.notes().join("; ")),
             holder: drive.holder.clone(),
         })
     }

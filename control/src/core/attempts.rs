@@ -208,24 +208,16 @@ impl Coordinator {
         &mut self,
         now: Time,
         id: &AttemptId,
-        outcome: Outcome,
+        mut outcome: Outcome,
         retry_ms: u64,
     ) {
         let Some(mut attempt) = self.state.attempts.get(id).cloned() else {
             return;
         };
+        self.blame(&attempt, &mut outcome);
         if let Some(drive) = self.state.drives.get(&attempt.drive).cloned() {
             let serial = attempt.drive.clone();
-            let drive = let_go(drive, id, &attempt, &outcome);
-            if let Some(trouble) = drive
-                .trouble
-                .clone()
-                .filter(|_| outcome.exit == ExitStatus::Device)
-            {
-                let notice = Notice::DriveDown(serial.clone(), trouble);
-                self.outputs.push(Output::Notify(notice));
-            }
-            self.change(Change::Drive(serial, drive));
+            self.change(Change::Drive(serial, let_go(drive, id, &attempt, &outcome)));
         }
         for uuid in &attempt.volumes {
             if let Some(volume) = self.state.volumes.get(uuid).cloned() {
@@ -296,9 +288,6 @@ fn let_go(mut drive: Drive, id: &AttemptId, attempt: &Attempt, outcome: &Outcome
     if !is_done(outcome) && outcome.exit != ExitStatus::Held {
         drive.leave(attempt.token);
     }
-    if outcome.exit == ExitStatus::Device {
-        drive.trouble.clone_from(&outcome.error);
-    }
     drive
 }
 
@@ -363,6 +352,6 @@ fn gone_on(mut run: Run, outcome: &Outcome, has_moved: bool, now: Time, retry_ms
 }
 
 /// The set is whole, and the drive was let go in order.
-fn is_done(outcome: &Outcome) -> bool {
+pub(super) fn is_done(outcome: &Outcome) -> bool {
     outcome.exit <= ExitStatus::Incomplete
 }

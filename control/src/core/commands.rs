@@ -74,14 +74,19 @@ impl Coordinator {
             Command::DisableDrive { drive, is_disabled } => {
                 self.set_drive(drive, |row| row.is_disabled = is_disabled)
             }
-            Command::DriveIsWell { drive } => self.set_drive(drive, |row| row.trouble = None),
+            Command::DriveIsWell { drive } => self.set_drive(drive, |row| {
+                (row.trouble, row.doubt) = (None, None);
+                row.alerts.clear();
+            }),
             Command::RemoveDrive { drive } => self.remove_drive(drive),
             Command::AddVolume { uuid, volume, pool } => self.add_volume(uuid, volume, pool),
             Command::MoveVolume { volume, pool } => self.set_volume(&volume, |row| row.pool = pool),
             Command::CloseVolume { volume, why } => {
                 self.set_volume(&volume, |row| row.closed = Some(words(&why)))
             }
-            Command::OpenVolume { volume } => self.set_volume(&volume, |row| row.closed = None),
+            Command::OpenVolume { volume } => self.set_volume(&volume, |row| {
+                (row.closed, row.doubt) = (None, None);
+            }),
             Command::RemoveVolume { volume } => {
                 let (uuid, _) = self.idle_volume(&volume)?;
                 self.change(Change::Removed(Key::Volume(uuid)));
@@ -127,6 +132,7 @@ impl Coordinator {
             self.outputs.push(Output::Close(name.clone()));
         }
         self.away.remove(&name);
+        self.not_seen(&name, &[]);
         self.change(Change::Removed(Key::Node(name)));
         Ok(())
     }
@@ -198,6 +204,7 @@ impl Coordinator {
             pool,
             token: Token::default(),
             closed: None,
+            doubt: None,
             writer: None,
             unfinished: None,
         };

@@ -148,7 +148,8 @@ impl Coordinator {
         Ok(node)
     }
 
-    /// The drive: if it can be, the one that the run had before.
+    /// The drive: if it can be, one that does well, and the one that the run had
+    /// before.
     fn drive(
         &self,
         now: Time,
@@ -157,7 +158,7 @@ impl Coordinator {
         earlier: Option<&Attempt>,
     ) -> Result<Name, Why> {
         let reached = self.state.nodes.get(node).map(|node| &node.reaches);
-        let mut usable = self.state.drives.iter().filter(|(serial, drive)| {
+        let usable = self.state.drives.iter().filter(|(serial, drive)| {
             let is_meant = match &run.job.drive {
                 DriveChoice::Serial(wanted) => *serial == wanted,
                 DriveChoice::Pool(pool) => drive.pool.as_ref() == Some(pool),
@@ -174,14 +175,9 @@ impl Coordinator {
                 && reached.is_some_and(|reached| reached.contains(serial))
         });
         let is_earlier = |serial: &Name| earlier.is_some_and(|earlier| earlier.drive == *serial);
-        let first = usable.next().ok_or(Why::NoDrive)?.0;
-        if is_earlier(first) {
-            return Ok(first.clone());
-        }
-        let again = usable
-            .map(|(serial, _)| serial)
-            .find(|serial| is_earlier(serial));
-        Ok(again.unwrap_or(first).clone())
+        let best =
+            usable.min_by_key(|(serial, drive)| (drive.doubt.is_some(), !is_earlier(serial)));
+        best.map(|(serial, _)| serial.clone()).ok_or(Why::NoDrive)
     }
 
     /// The volumes of the set so far, and one to write to.
@@ -212,7 +208,8 @@ impl Coordinator {
                     && !volumes.contains(uuid)
             });
             // First the one that ends in what this run has begun.
-            let usable = usable.min_by_key(|(_, volume)| volume.unfinished.is_none());
+            let usable = usable
+                .min_by_key(|(_, volume)| (volume.unfinished.is_none(), volume.doubt.is_some()));
             let (uuid, _) = usable.ok_or_else(|| Why::NoVolume(run.job.volumes.clone()))?;
             volumes.push(*uuid);
         }

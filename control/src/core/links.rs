@@ -1,11 +1,12 @@
 //! Services that come, stay and go.
 
+use longhaul_protocol::ask::words;
 use longhaul_protocol::order::What;
 use longhaul_protocol::report::{AttemptSeen, DRIVES_MAX, DriveSeen};
 use longhaul_protocol::{Hello, Name, Report, Time, VERSION};
 
-use super::state::Change;
-use super::{Coordinator, Output};
+use super::state::{Change, Drive, UNUSABLE_MAX};
+use super::{Coordinator, Notice, Output};
 
 /// Silent for so many times the interval, a service is disconnected.
 const SILENT_INTERVALS: u64 = 3;
@@ -124,14 +125,39 @@ impl Coordinator {
             row.reaches = reaches;
             self.change(Change::Node(node.clone(), row));
         }
+        self.not_seen(node, &drives);
         for seen in drives.into_iter().take(DRIVES_MAX) {
             let old = self.state.drives.get(&seen.serial);
             let mut drive = old.cloned().unwrap_or_default();
             drive.product = seen.product;
             drive.library = seen.library.or(drive.library);
+            let before = drive.unusable.remove(node);
+            if let Some(why) = seen.trouble.map(|why| words(&why))
+                && drive.unusable.len() < UNUSABLE_MAX
+            {
+                if before.as_ref() != Some(&why) {
+                    let why = format!("node {node} cannot use it: {why}");
+                    let notice = Notice::DriveDown(seen.serial.clone(), why);
+                    self.outputs.push(Output::Notify(notice));
+                }
+                drive.unusable.insert(node.clone(), why);
+            }
             if old != Some(&drive) {
                 self.change(Change::Drive(seen.serial, drive));
             }
+        }
+    }
+
+    /// What a node does not see, it cannot say anything of.
+    pub(super) fn not_seen(&mut self, node: &Name, seen: &[DriveSeen]) {
+        let rows = self.state.drives.iter();
+        let rows = rows.filter(|(serial, drive)| {
+            drive.unusable.contains_key(node) && seen.iter().all(|one| one.serial != **serial)
+        });
+        let rows: Vec<(Name, Drive)> = rows.map(|(of, row)| (of.clone(), row.clone())).collect();
+        for (serial, mut drive) in rows {
+            drive.unusable.remove(node);
+            self.change(Change::Drive(serial, drive));
         }
     }
 

@@ -15,6 +15,7 @@
 //! | `cluster` | what the cluster says, and what follows from it |
 //! | `failover` | what is written down of a node that has failed |
 //! | `attempts` | what services say of attempts |
+//! | `faults` | which of a drive and a cartridge is at fault |
 //! | `due` | schedules whose time has come |
 //! | `dispatch` | which waiting run begins where |
 //! | `occurrences` | what services begin by themselves |
@@ -31,6 +32,7 @@ mod commands;
 mod dispatch;
 mod due;
 pub mod failover;
+mod faults;
 mod links;
 mod occurrences;
 mod rows;

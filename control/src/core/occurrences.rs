@@ -134,6 +134,7 @@ impl Coordinator {
             preempts: drive.left.clone(),
             volumes: vec![volume],
             valid_until: due.after(VALID_MS),
+            window: job.window,
             application,
         };
         Some((run, Given { node, occurrence }))

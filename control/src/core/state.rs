@@ -18,6 +18,8 @@ use crate::schedule::Schedule;
 
 /// Assignments that a drive's row remembers.
 pub const LEFT_MAX: usize = 256;
+/// Nodes of which a drive's row says why they cannot use it.
+pub const UNUSABLE_MAX: usize = 16;
 
 /// All rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -94,6 +96,15 @@ pub struct Drive {
     /// Why it cannot be used, as somebody found out.
     #[serde(default)]
     pub trouble: Option<String>,
+    /// A volume with which it did badly, and since when it did well with none.
+    #[serde(default)]
+    pub doubt: Option<Uuid>,
+    /// The TapeAlert flags that it had set behind its last attempt, in words.
+    #[serde(default)]
+    pub alerts: Vec<String>,
+    /// Nodes that see it and cannot use it, and why: up to [`UNUSABLE_MAX`].
+    #[serde(default)]
+    pub unusable: BTreeMap<Name, String>,
     /// The newest assignment of it.
     #[serde(default)]
     pub token: Token,
@@ -116,6 +127,9 @@ pub struct Volume {
     /// Nothing is appended to it any more, and why.
     #[serde(default)]
     pub closed: Option<String>,
+    /// A drive that did badly with it, since when none did well.
+    #[serde(default)]
+    pub doubt: Option<Name>,
     /// The newest assignment under which it was given to be written.
     #[serde(default)]
     pub token: Token,
@@ -429,19 +443,25 @@ impl State {
     }
 
     /// The attempt whose journal a run goes on with: the newest that is known to
-    /// have reached a checkpoint, or else that has begun one. (A newer one
-    /// without a checkpoint has written behind that of an older one at most, and
-    /// the records before a checkpoint tell whether it holds.)
+    /// have reached a checkpoint, or else that has begun one on volumes that are
+    /// open. (A newer one without a checkpoint has written behind that of an older
+    /// one at most, and the records before a checkpoint tell whether it holds.)
     pub fn resumable(&self, id: &RunId) -> Option<(u32, &Attempt)> {
-        let newest = |is: fn(&Attempt) -> bool| {
+        let newest = |is: &dyn Fn(&Attempt) -> bool| {
             // Behind damage it begins anew: nothing before that counts.
             let is_damaged = |of: &Attempt| of.ended.as_ref().is_some_and(|end| end.damaged);
             let attempts = self.attempts_of(id).rev();
             let mut attempts = attempts.take_while(|(_, attempt)| !is_damaged(attempt));
             attempts.find(|(_, attempt)| is(attempt))
         };
-        let found = newest(|attempt| attempt.point.is_some());
-        let found = found.or_else(|| newest(|attempt| attempt.journal_bytes > 0));
+        let is_open = |uuid: &Uuid| {
+            let volume = self.volumes.get(uuid);
+            volume.is_none_or(|volume| volume.closed.is_none())
+        };
+        let found = newest(&|attempt| attempt.point.is_some());
+        let found = found.or_else(|| {
+            newest(&|begun| begun.journal_bytes > 0 && begun.volumes.iter().all(is_open))
+        });
         found.map(|(id, attempt)| (id.number, attempt))
     }
 }

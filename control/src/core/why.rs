@@ -93,7 +93,10 @@ impl Coordinator {
         } else if let Some(trouble) = &drive.trouble {
             format!("drive {serial} is in trouble: {trouble}")
         } else if let Some(node) = node.filter(|node| !reaches(node)) {
-            format!("node {node} does not reach drive {serial}")
+            match drive.unusable.get(&node) {
+                Some(why) => format!("node {node} cannot use drive {serial}: {why}"),
+                None => format!("node {node} does not reach drive {serial}"),
+            }
         } else {
             format!("drive {serial} does not hold what the run has begun")
         }

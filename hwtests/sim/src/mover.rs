@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use longhaul_protocol::order::{Start, Stop};
-use longhaul_protocol::report::{Outcome, Point, SetDone};
+use longhaul_protocol::report::{Fault, Outcome, Point, SetDone};
 use longhaul_protocol::{ExitStatus, Name, RunId, Time};
 use uuid::Uuid;
 
@@ -18,6 +18,9 @@ const JOURNAL_BYTES: u64 = 100;
 
 /// The catalog's file of a set.
 pub const SET_FILE: &[u8] = &[7; 700];
+
+/// What is said of a cartridge that does not take what it should.
+pub const BAD: &str = "a medium error";
 
 /// What a journal says: all its points, oldest first, and which of the run's
 /// sets it is of.
@@ -93,7 +96,7 @@ pub enum Step {
     /// It has taken a checkpoint.
     Reached(Point),
     /// It is over.
-    Ended(Outcome, Option<Point>),
+    Ended(Box<Outcome>, Option<Point>),
 }
 
 impl Mover {
@@ -144,18 +147,28 @@ impl Mover {
             Ok(step) => step,
             Err(Refused::Conflict) => {
                 library.release(&self.start.drive, self.start.token);
-                Step::Ended(outcome(now, ExitStatus::Held, "held by another"), None)
+                ended(outcome(now, ExitStatus::Held, "held by another"), None)
             }
-            Err(Refused::Broken) => Step::Ended(
+            Err(Refused::Broken) => ended(
                 outcome(now, ExitStatus::Device, "the drive is broken"),
                 None,
             ),
             Err(Refused::Full) => self.full(now, library),
+            Err(Refused::Medium(volume)) => {
+                if let Stage::Writes { volume: used, .. } = &self.stage
+                    && self.start.volumes.len() > used + 1
+                {
+                    return self.full(now, library);
+                }
+                let mut end = outcome(now, ExitStatus::Device, BAD);
+                end.faults.push(Fault::Either(volume, BAD.into()));
+                ended(end, None)
+            }
             Err(Refused::Unfinished) => {
                 library.release(&self.start.drive, self.start.token);
-                let mut ended = outcome(now, ExitStatus::Operator, "behind an unfinished set");
-                ended.needs_volume = true;
-                Step::Ended(ended, None)
+                let mut end = outcome(now, ExitStatus::Operator, "behind an unfinished set");
+                end.needs_volume = true;
+                ended(end, None)
             }
         }
     }
@@ -163,10 +176,7 @@ impl Mover {
     fn try_step(&mut self, now: Time, library: &mut Library) -> Result<Step, Refused> {
         let (drive, token) = (self.start.drive.clone(), self.start.token);
         if self.stop == Some(Stop::Now) {
-            return Ok(Step::Ended(
-                outcome(now, ExitStatus::Unfinished, "stopped"),
-                None,
-            ));
+            return Ok(ended(outcome(now, ExitStatus::Unfinished, "stopped"), None));
         }
         let Stage::Writes {
             volume,
@@ -193,16 +203,10 @@ impl Mover {
                 file_bytes: SET_FILE.len() as u64,
             };
             let done = Outcome {
-                exit: ExitStatus::Done,
-                needs_volume: false,
-                damaged: false,
-                wrote_nothing: false,
-                error: None,
-                words: None,
                 set: Some(set),
-                ended: now,
+                ..Outcome::done(now)
             };
-            return Ok(Step::Ended(done, None));
+            return Ok(ended(done, None));
         }
         let stops = self.stop.is_some();
         if stops {
@@ -229,7 +233,7 @@ impl Mover {
         Ok(match (stops, point) {
             (true, point) => {
                 library.release(&drive, token);
-                Step::Ended(
+                ended(
                     outcome(now, ExitStatus::Unfinished, "stopped at a checkpoint"),
                     point,
                 )
@@ -331,14 +335,14 @@ impl Mover {
     fn full(&mut self, now: Time, library: &mut Library) -> Step {
         let (drive, token) = (self.start.drive.clone(), self.start.token);
         let Stage::Writes { volume, .. } = &self.stage else {
-            return Step::Ended(
+            return ended(
                 outcome(now, ExitStatus::Device, "full at its beginning"),
                 None,
             );
         };
         let volume = *volume;
         if library.flush(&drive, token).is_err() {
-            return Step::Ended(outcome(now, ExitStatus::Held, "held by another"), None);
+            return ended(outcome(now, ExitStatus::Held, "held by another"), None);
         }
         let Stage::Writes { block, number, .. } = self.stage else {
             return Step::On;
@@ -362,13 +366,13 @@ impl Mover {
                 }
                 Err(Refused::Unfinished) => {
                     library.release(&drive, token);
-                    let mut ended = outcome(now, ExitStatus::Operator, "behind an unfinished set");
-                    ended.needs_volume = true;
-                    Step::Ended(ended, point)
+                    let mut end = outcome(now, ExitStatus::Operator, "behind an unfinished set");
+                    end.needs_volume = true;
+                    ended(end, point)
                 }
                 Err(_) => {
                     library.release(&drive, token);
-                    Step::Ended(
+                    ended(
                         outcome(now, ExitStatus::Held, "the next volume is elsewhere"),
                         point,
                     )
@@ -376,9 +380,9 @@ impl Mover {
             };
         }
         library.release(&drive, token);
-        let mut ended = outcome(now, ExitStatus::Operator, "full");
-        ended.needs_volume = true;
-        Step::Ended(ended, point)
+        let mut end = outcome(now, ExitStatus::Operator, "full");
+        end.needs_volume = true;
+        ended(end, point)
     }
 }
 
@@ -395,6 +399,10 @@ fn free_block(library: &mut Library, volume: Uuid, run: &RunId) -> Result<u64, R
     let is_of_it = |record: &&Record| record.run == last.run && record.set == last.set;
     let of_it = medium.iter().rev().take_while(is_of_it).count();
     Ok((medium.len() - of_it) as u64)
+}
+
+fn ended(outcome: Outcome, point: Option<Point>) -> Step {
+    Step::Ended(Box::new(outcome), point)
 }
 
 fn outcome(now: Time, exit: ExitStatus, why: &str) -> Outcome {

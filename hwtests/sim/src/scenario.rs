@@ -2,18 +2,24 @@
 
 use anyhow::{Context, Result, ensure};
 use longhaul_control::core::Input;
+use longhaul_control::core::state::Volume;
 use longhaul_control::schedule::{CatchUp, Schedule};
 use longhaul_protocol::job::{DriveChoice, Job, Place, Restart, Work};
 use longhaul_protocol::{Command, Name, RunId, Time};
 use uuid::Uuid;
 
-use crate::tape::Drive;
+use crate::chance::Chance;
+use crate::mover::BAD;
+use crate::tape::{CAPACITY, Drive};
 use crate::world::{Event, Node, World};
 
 /// For how long something goes wrong, in milliseconds.
 const TROUBLE_MS: u64 = 60_000;
 /// How long everything may take afterwards.
 const PATIENCE_MS: u64 = 900_000;
+
+/// Volumes there are.
+const VOLUMES: u128 = 16;
 
 /// What a run of the simulator came to.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +34,8 @@ pub struct Summary {
     pub alone: u64,
     /// Starts of the coordinator.
     pub epochs: u64,
+    /// Volumes that were found to be bad.
+    pub closed: u64,
 }
 
 fn name(text: &str) -> Name {
@@ -41,6 +49,7 @@ fn name(text: &str) -> Name {
 pub fn run(seed: u64) -> Result<Summary> {
     let mut world = World::new(seed);
     build(&mut world)?;
+    bad_cartridges(&mut world, seed);
     while world.now < TROUBLE_MS {
         trouble(&mut world)?;
         let next = world.now + 500 + world.chance.below(4_000);
@@ -76,13 +85,39 @@ pub fn run(seed: u64) -> Result<Summary> {
         attempts: rows.attempts.len() as u64,
         alone: rows.attempts.keys().filter(|id| id.number == 0).count() as u64,
         epochs: rows.counters.epoch.0,
+        closed: found_bad(&world)?,
     })
+}
+
+/// How many volumes were found to be bad: none but those that are.
+fn found_bad(world: &World) -> Result<u64> {
+    let rows = world.center.rows.volumes.iter();
+    let is_bad = |row: &Volume| row.closed.as_deref().is_some_and(|why| why.contains(BAD));
+    let closed: Vec<&Uuid> = rows
+        .filter(|(_, row)| is_bad(row))
+        .map(|(of, _)| of)
+        .collect();
+    let wrong = closed.iter().find(|of| !world.library.bad.contains_key(of));
+    ensure!(wrong.is_none(), "{wrong:?} is closed, and was good");
+    Ok(closed.len() as u64)
 }
 
 fn go_on(world: &mut World, until: u64) -> Result<()> {
     while world.step(until)? {}
     world.now = world.now.max(until);
     Ok(())
+}
+
+/// Some cartridges do not take all that they should. By a chance of their own: what
+/// else happens by a seed stays as it was.
+fn bad_cartridges(world: &mut World, seed: u64) {
+    let mut chance = Chance::new(!seed);
+    for number in 0..VOLUMES {
+        if chance.per_mille(150) {
+            let from = chance.below(CAPACITY as u64) as usize;
+            world.library.bad.insert(Uuid::from_u128(number + 1), from);
+        }
+    }
 }
 
 /// Nodes, drives, volumes and jobs, and what is due when.
@@ -107,7 +142,7 @@ fn build(world: &mut World) -> Result<()> {
     for node in &names {
         command(world, Command::AddNode { node: node.clone() })?;
     }
-    for number in 0..16_u128 {
+    for number in 0..VOLUMES {
         let (uuid, volume) = (Uuid::from_u128(number + 1), name(&format!("LH{number:04}")));
         let pool = name("volumes");
         command(world, Command::AddVolume { uuid, volume, pool })?;

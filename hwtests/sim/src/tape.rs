@@ -33,6 +33,8 @@ pub enum Refused {
     Full,
     /// It does not work.
     Broken,
+    /// The cartridge of this volume does not take it.
+    Medium(Uuid),
     /// The volume ends in a set of another run that is not whole.
     Unfinished,
 }
@@ -60,6 +62,8 @@ pub struct Library {
     /// The newest assignment under which each was written: in the cartridge's
     /// memory.
     tokens: BTreeMap<Uuid, Token>,
+    /// Volumes that take only so many records.
+    pub bad: BTreeMap<Uuid, usize>,
 }
 
 impl Library {
@@ -176,6 +180,9 @@ impl Library {
         let at = usize::try_from(records).unwrap_or(usize::MAX);
         if at >= CAPACITY {
             return Err(Refused::Full);
+        }
+        if self.bad.get(&volume).is_some_and(|from| at >= *from) {
+            return Err(Refused::Medium(volume));
         }
         if at < medium.len() + drive.buffer.len() {
             medium.append(&mut drive.buffer);

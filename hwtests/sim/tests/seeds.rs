@@ -28,6 +28,7 @@ fn whatever_goes_wrong_every_job_is_done_once() -> Result<()> {
         }
     };
     let (mut events, mut runs, mut attempts, mut alone, mut epochs) = (0, 0, 0, 0, 0);
+    let mut closed = 0;
     let count = seeds.len() as u64;
     for seed in seeds {
         let result = panic::catch_unwind(|| run(seed));
@@ -40,10 +41,11 @@ fn whatever_goes_wrong_every_job_is_done_once() -> Result<()> {
         attempts += summary.attempts;
         alone += summary.alone;
         epochs += summary.epochs;
+        closed += summary.closed;
     }
     eprintln!(
         "{count} clusters, {events} events, {runs} runs of jobs in {attempts} attempts, {alone} \
-         of them without an order, {epochs} starts of a coordinator"
+         of them without an order, {epochs} starts of a coordinator, {closed} bad cartridges found"
     );
     ensure!(
         count < RUNS || events >= EVENTS_MIN,
@@ -52,6 +54,10 @@ fn whatever_goes_wrong_every_job_is_done_once() -> Result<()> {
     ensure!(
         count < RUNS || alone * 100 > count,
         "too few attempts begin without an order to try anything: {alone}"
+    );
+    ensure!(
+        count < RUNS || closed * 10 > count,
+        "too few cartridges are found to be bad to try anything: {closed}"
     );
     Ok(())
 }

@@ -314,9 +314,6 @@ pub enum Loss {
     MediumChanged,
     /// 71h/73h: an earlier, accepted write failed later.
     DeferredError,
-    /// The cartridge, its motion or the drive failed while blocks were in the
-    /// buffer.
-    WriteError,
     /// The position is not where our writes must have brought it.
     PositionMoved {
         /// Logical object identifier by our own count.
@@ -336,7 +333,6 @@ impl fmt::Display for Loss {
             Loss::Reset => f.write_str("the drive was reset, or lost power"),
             Loss::MediumChanged => f.write_str("the cartridge may have been changed"),
             Loss::DeferredError => f.write_str("a write that had been accepted failed later"),
-            Loss::WriteError => f.write_str("the drive failed while it held accepted writes"),
             Loss::PositionMoved { expected, found } => write!(
                 f,
                 "the tape should stand at block {expected} and stands at block {found}"

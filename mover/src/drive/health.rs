@@ -4,10 +4,15 @@
 //! streams. Vendors differ in which pages they have, so what can't be had is
 //! `None`, and no error.
 
+use std::fmt;
+
 use longhaul_scsi::ParseError;
 use longhaul_scsi::cdb::Command;
 use longhaul_scsi::spc::log::LogSense;
-use longhaul_scsi::ssc::log::{Alerts, TapeCapacity, VolumeStatistics, code, describe_alert};
+pub use longhaul_scsi::ssc::log::Concern;
+use longhaul_scsi::ssc::log::{
+    Alerts, TapeCapacity, VolumeStatistics, alert_concern, code, describe_alert,
+};
 use longhaul_scsi::ssc::report_density_support::{Densities, Density, ReportDensitySupport};
 
 use super::attributes::MediumIdentity;
@@ -56,6 +61,25 @@ pub struct Alert {
     pub meaning: &'static str,
 }
 
+impl Alert {
+    /// What this flag means.
+    pub fn new(flag: u8) -> Alert {
+        let meaning = describe_alert(flag).unwrap_or("a flag of the vendor's");
+        Alert { flag, meaning }
+    }
+
+    /// Whose fault it is.
+    pub fn concern(&self) -> Concern {
+        alert_concern(self.flag)
+    }
+}
+
+impl fmt::Display for Alert {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.flag, self.meaning)
+    }
+}
+
 impl Drive {
     /// Asks for everything. The cartridge should be ready: without one the
     /// drive tells of itself only, or of the cartridge before.
@@ -94,14 +118,7 @@ impl Drive {
         let alerts = self
             .log_page(code::ALERT, Alerts::parse)?
             .unwrap_or_default();
-        let meaning = |flag| describe_alert(flag).unwrap_or("a flag of the vendor's");
-        Ok(alerts
-            .iter()
-            .map(|flag| Alert {
-                flag,
-                meaning: meaning(flag),
-            })
-            .collect())
+        Ok(alerts.iter().map(Alert::new).collect())
     }
 
     /// Log page 17h, if the drive has it and says that it is valid.

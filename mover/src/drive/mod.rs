@@ -95,7 +95,7 @@ mod write;
 pub use attributes::{MediumIdentity, VolumeIdentity};
 pub use command::Patience;
 pub use error::{DriveError, Kind, Loss, Problem};
-pub use health::{Alert, Health};
+pub use health::{Alert, Concern, Health};
 pub use identity::Identity;
 pub use motion::{SPACE_MAX, SpaceStop, Spaced};
 pub use position::{Frontier, Position};

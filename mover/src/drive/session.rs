@@ -260,14 +260,13 @@ impl Drive {
     /// # Errors
     /// What ended the session, if it was anything else; the drive's.
     pub fn begin_anew(&mut self) -> Result<(), DriveError> {
-        use Loss::{DeferredError, WriteError};
         match &self.stopped {
             None
             | Some(
                 Problem::Medium(_)
                 | Problem::Hardware(_)
                 | Problem::Lost {
-                    cause: DeferredError | WriteError,
+                    cause: Loss::DeferredError,
                     ..
                 },
             ) => {}

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::adopt::{self, Choice};
+use super::blame::{self, Heard, Suspicion};
 use super::hook;
 use super::mounts::Mounts;
 use super::once;
@@ -121,10 +122,18 @@ pub fn run(
         (Ok(()), Kind::Label(label)) => once::label(task, label),
         (Ok(()), Kind::Backup) => {
             let mut problems = Vec::new();
-            match backed_up(task, progress, &mut problems) {
+            let (result, heard) = backed_up(task, progress, &mut problems);
+            let error = match &result {
+                Ok(backup) => backup.flaw.as_ref(),
+                Err(error) => Some(error),
+            };
+            let suspicion = error.and_then(Suspicion::of);
+            let mut outcome = match result {
                 Ok(backup) => done(backup, &problems),
                 Err(error) => failed(&task.dir, &error),
-            }
+            };
+            heard.enter(&mut outcome, suspicion);
+            outcome
         }
     };
     if let Err(why) = hooks.after(outcome.exit) {
@@ -147,23 +156,27 @@ fn backed_up(
     task: &Task,
     progress: &Arc<Progress>,
     problems: &mut Vec<Problem>,
-) -> Result<Backup, JobError> {
-    let catalog = Catalog::open(&task.dir)?;
-    let carried = carried(task)?;
+) -> (Result<Backup, JobError>, Heard) {
+    let ready = || -> Result<_, JobError> { Ok((Catalog::open(&task.dir)?, carried(task)?)) };
+    let (catalog, carried) = match ready() {
+        Ok(ready) => ready,
+        Err(error) => return (Err(error), Heard::default()),
+    };
     // The volume on which the set broke off is brought first.
     let last = carried.as_ref().and_then(|carried| carried.last);
-    let mut session = Session::open(mounts(task, last), Purpose::Write)?;
     let journal = carried.map(|carried| carried.journal);
-    let done = write(task, &mut session, &catalog, journal, progress, problems)?;
-    let flaw = match task.start.work.verify {
-        true => verified(&mut session, &catalog, done.set, progress).err(),
-        false => None,
-    };
-    session.release();
-    Ok(Backup {
-        set: set_done(&catalog, done.set),
-        not_in_catalog: done.not_in_catalog,
-        flaw,
+    let mounts = mounts(task, last);
+    blame::with_drive(mounts, Purpose::Write, None, |session| {
+        let done = write(task, session, &catalog, journal, progress, problems)?;
+        let flaw = match task.start.work.verify {
+            true => verified(session, &catalog, done.set, progress).err(),
+            false => None,
+        };
+        Ok(Backup {
+            set: set_done(&catalog, done.set),
+            not_in_catalog: done.not_in_catalog,
+            flaw,
+        })
     })
 }
 
@@ -379,13 +392,9 @@ fn done(backup: Backup, problems: &[Problem]) -> Outcome {
     let words: Vec<String> = words.into_iter().chain(missing).chain(unread).collect();
     Outcome {
         exit,
-        needs_volume: false,
-        damaged: false,
-        wrote_nothing: false,
         error: (!words.is_empty()).then(|| words.join("; ")),
-        words: None,
         set: set.ok(),
-        ended,
+        ..Outcome::done(ended)
     }
 }
 

@@ -11,6 +11,7 @@
 //! | `backup`, `close`, `label`, `restore`, `resume`, `scan`, `status`, `verify` | one job each |
 //! | `attempt` | one that a coordinator has ordered, in a process of its own |
 //! | `once` | one that is no backup: a restore, a label |
+//! | `blame` | what is at fault for how it has ended |
 //! | `hook` | the commands beside it |
 //! | `drives` | which drives and changers there are |
 //! | `library` | a volume brought to a drive, and back to its slot |
@@ -30,6 +31,7 @@ mod archive;
 pub mod attempt;
 pub mod backup;
 mod begun;
+mod blame;
 pub mod close;
 pub(crate) mod convert;
 pub mod drives;

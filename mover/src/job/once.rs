@@ -5,15 +5,16 @@ use std::time::SystemTime;
 
 use longhaul_catalog::Catalog;
 use longhaul_format::archive::RECORD_BYTES;
+use longhaul_protocol::Time;
 use longhaul_protocol::job::{self, Label, Restore};
 use longhaul_protocol::report::Outcome;
-use longhaul_protocol::{ExitStatus, Time};
 use longhaul_words::bytes;
 
 use super::adopt::{self, Choice};
 use super::attempt::{self, Task};
+use super::blame::{self, Heard, Suspicion};
 use super::restore::{self, Restored};
-use super::session::{Purpose, Session};
+use super::session::Purpose;
 use super::{JobError, label};
 use crate::progress::Progress;
 use crate::restore::Overwrite;
@@ -23,11 +24,8 @@ use crate::source::Problem;
 /// know the set.
 pub(super) fn restore(task: &Task, restore: &Restore, progress: &Progress) -> Outcome {
     let mut problems = Vec::new();
-    let result = restored(task, restore, progress, &mut problems);
-    let mut outcome = match result {
-        Ok(restored) => done(words(&restored)),
-        Err(error) => failed(&error),
-    };
+    let (result, heard) = restored(task, restore, progress, &mut problems);
+    let mut outcome = ended(result.map(|restored| words(&restored)), &heard);
     if let Some(what) = attempt::counted(&problems) {
         outcome.add_flaw(what);
     }
@@ -39,13 +37,14 @@ fn restored(
     restore: &Restore,
     progress: &Progress,
     problems: &mut Vec<Problem>,
-) -> Result<Restored, JobError> {
-    let catalog = Catalog::open(&task.dir)?;
+) -> (Result<Restored, JobError>, Heard) {
+    let catalog = match Catalog::open(&task.dir) {
+        Ok(catalog) => catalog,
+        Err(error) => return (Err(error.into()), Heard::default()),
+    };
     let mut mounts = attempt::mounts(task, None);
     // The index is on the last volume.
     mounts.used = mounts.volumes.len().saturating_sub(1);
-    let mut session = Session::open(mounts, Purpose::Read)?;
-    let chosen = adopt::choose(&mut session, &catalog, Choice::Uuid(restore.set), progress)?;
     let options = restore::Options {
         paths: task.start.work.paths.iter().map(PathBuf::from).collect(),
         to: PathBuf::from(&restore.to),
@@ -55,9 +54,10 @@ fn restored(
             job::Overwrite::Always => Overwrite::Always,
         },
     };
-    let restored = restore::run(&mut session, &chosen, &options, progress, problems)?;
-    session.release();
-    Ok(restored)
+    blame::with_drive(mounts, Purpose::Read, None, |session| {
+        let chosen = adopt::choose(session, &catalog, Choice::Uuid(restore.set), progress)?;
+        restore::run(session, &chosen, &options, progress, problems)
+    })
 }
 
 fn words(restored: &Restored) -> String {
@@ -79,11 +79,10 @@ fn words(restored: &Restored) -> String {
 /// Makes a cartridge a volume: the one in the drive, or one that the library
 /// brings there.
 pub(super) fn label(task: &Task, label: &Label) -> Outcome {
-    let labelled = || -> Result<String, JobError> {
-        let mut mounts = attempt::mounts(task, None);
-        mounts.volumes = label.barcode.iter().map(ToString::to_string).collect();
-        mounts.identities = Vec::new();
-        let mut session = Session::open(mounts, Purpose::Write)?;
+    let mut mounts = attempt::mounts(task, None);
+    mounts.volumes = label.barcode.iter().map(ToString::to_string).collect();
+    mounts.identities = Vec::new();
+    let (result, heard) = blame::with_drive(mounts, Purpose::Write, Some(label.uuid), |session| {
         let options = label::Options {
             name: Some(label.name.to_string()),
             uuid: Some(label.uuid),
@@ -91,31 +90,26 @@ pub(super) fn label(task: &Task, label: &Label) -> Outcome {
             record_bytes: RECORD_BYTES,
             overwrite: label.overwrite.as_ref().map(ToString::to_string),
         };
-        let labelled = label::run(&mut session, &options)?;
-        session.release();
-        let of = labelled.record_bytes;
-        Ok(format!(
-            "labelled volume {}, records of {of} bytes",
-            labelled.volume
-        ))
+        label::run(session, &options)
+    });
+    let words = result.map(|labelled| {
+        let (volume, of) = (labelled.volume, labelled.record_bytes);
+        format!("labelled volume {volume}, records of {of} bytes")
+    });
+    ended(words, &heard)
+}
+
+/// What was done, in words, or why not.
+fn ended(result: Result<String, JobError>, heard: &Heard) -> Outcome {
+    let now = Time::from(SystemTime::now());
+    let suspicion = result.as_ref().err().and_then(Suspicion::of);
+    let mut outcome = match result {
+        Ok(words) => Outcome {
+            words: Some(words),
+            ..Outcome::done(now)
+        },
+        Err(error) => Outcome::without_set(error.exit_status(), error.to_string(), now),
     };
-    labelled().map_or_else(|error| failed(&error), done)
-}
-
-fn done(words: String) -> Outcome {
-    Outcome {
-        exit: ExitStatus::Done,
-        needs_volume: false,
-        damaged: false,
-        wrote_nothing: false,
-        error: None,
-        words: Some(words),
-        set: None,
-        ended: Time::from(SystemTime::now()),
-    }
-}
-
-fn failed(error: &JobError) -> Outcome {
-    let ended = Time::from(SystemTime::now());
-    Outcome::without_set(error.exit_status(), error.to_string(), ended)
+    heard.enter(&mut outcome, suspicion);
+    outcome
 }

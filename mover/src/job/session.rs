@@ -10,7 +10,7 @@ use super::JobError;
 use super::mounts::{self, Mounts, Next};
 use super::volume::{self, Tail, TapeSet};
 use super::writing;
-use crate::drive::{Drive, Key, Problem, VolumeIdentity};
+use crate::drive::{Alert, Drive, Key, Problem, VolumeIdentity};
 use crate::transport;
 
 /// How long a cartridge may take to become ready. A first load of an LTO-9
@@ -46,6 +46,8 @@ pub struct Session {
     confirmed: u64,
     /// How often a person was asked for a volume.
     asked: u32,
+    /// TapeAlert flags that an assigned drive had set before its volume was brought.
+    alerts_before: Vec<Alert>,
 }
 
 impl Session {
@@ -76,13 +78,15 @@ impl Session {
         let mut drive = Drive::open(transport::open(name)?)?;
         let key = mounts.assignment.unwrap_or_else(Key::random);
         fence(&mut drive, key, &mounts.take_over)?;
-        let (Some(_), Some(volume)) = (&mounts.library, mounts.expected()) else {
-            return Session::begin(drive, None, mounts, purpose);
+        let mut session = Session::new(drive, None, mounts, purpose);
+        session.alerts_before = session.alerts();
+        let (Some(_), Some(volume)) = (&session.mounts.library, session.mounts.expected()) else {
+            session.start()?;
+            return Ok(session);
         };
         let volume = volume.to_owned();
-        let serial = drive.identity().serial.clone();
-        let there = mounts.library()?.barcode_in(&serial, &volume)?;
-        let mut session = Session::new(drive, there, mounts, purpose);
+        let serial = session.drive.identity().serial.clone();
+        session.barcode = session.mounts.library()?.barcode_in(&serial, &volume)?;
         match session.barcode {
             Some(_) => session.start()?,
             None => session.mount(Next::Library(volume))?,
@@ -119,6 +123,7 @@ impl Session {
             brought: false,
             confirmed: 0,
             asked: 0,
+            alerts_before: Vec::new(),
         }
     }
 
@@ -340,12 +345,37 @@ impl Session {
         volume::sets(&mut self.drive, label)
     }
 
+    /// The volume in the drive, once its label was read.
+    pub(super) fn volume(&self) -> Option<Uuid> {
+        self.volume
+    }
+
+    /// The TapeAlert flags that an assigned drive had set before its volume was
+    /// brought.
+    pub(super) fn alerts_before(&self) -> &[Alert] {
+        &self.alerts_before
+    }
+
+    /// The TapeAlert flags that are set; they are in the log, and set no more.
+    pub(super) fn alerts(&mut self) -> Vec<Alert> {
+        let alerts = self.drive.alerts().unwrap_or_else(|error| {
+            log::info!("{error}");
+            Vec::new()
+        });
+        for alert in &alerts {
+            log::warn!("{}: TapeAlert {alert}", self.drive.label());
+        }
+        alerts
+    }
+
     /// Lets the drive go. What it says to that changes nothing of what was done
-    /// before.
-    pub fn release(mut self) {
+    /// before. Returns the TapeAlert flags that it had set.
+    pub fn release(mut self) -> Vec<Alert> {
+        let alerts = self.alerts();
         if let Err(error) = self.drive.finish() {
             log::warn!("letting the drive go: {error}");
         }
+        alerts
     }
 }
 

@@ -65,7 +65,7 @@ pub enum Stage {
     /// Its process was started.
     Running,
     /// It has ended, and the coordinator has not said that it heard it.
-    Ended(Outcome),
+    Ended(Box<Outcome>),
 }
 
 impl Attempt {
@@ -82,7 +82,7 @@ impl Attempt {
 
     fn seen(&self, id: &AttemptId) -> AttemptSeen {
         let outcome = match &self.stage {
-            Stage::Ended(outcome) if self.next_piece().is_none() => Some(outcome.clone()),
+            Stage::Ended(outcome) if self.next_piece().is_none() => Some((**outcome).clone()),
             _ => None,
         };
         AttemptSeen {
@@ -144,7 +144,7 @@ impl Service {
             attempt.forget_said();
             if !attempt.has_ended() {
                 let outcome = broken_off(now, "the backup service was started again");
-                attempt.stage = Stage::Ended(outcome);
+                attempt.stage = Stage::Ended(Box::new(outcome));
                 let row = Some(Box::new(attempt.clone()));
                 self.outputs.push(Output::Save(id.clone(), row));
             }
@@ -335,7 +335,7 @@ impl Service {
                 None => why,
             });
         }
-        attempt.stage = Stage::Ended(outcome);
+        attempt.stage = Stage::Ended(Box::new(outcome));
         self.save(&id);
         self.say_more(&id);
         let of_run = self.attempts.keys().filter(|other| other.run == id.run);
@@ -365,7 +365,9 @@ impl Service {
             return;
         };
         match (file, &mut attempt.stage) {
-            (File::Set(_), Stage::Ended(Outcome { set: Some(set), .. })) => set.file_bytes = 0,
+            (File::Set(_), Stage::Ended(outcome)) => {
+                outcome.set.iter_mut().for_each(|set| set.file_bytes = 0);
+            }
             _ => attempt.point = None,
         }
         attempt.said.piece = false;
@@ -410,7 +412,9 @@ impl Service {
         let is_wanted = is_new && !attempt.is_given_up;
         let point = attempt.point.clone().filter(|_| is_wanted);
         let outcome = match &attempt.stage {
-            Stage::Ended(outcome) if !attempt.said.end && piece.is_none() => Some(outcome.clone()),
+            Stage::Ended(outcome) if !attempt.said.end && piece.is_none() => {
+                Some((**outcome).clone())
+            }
             _ => None,
         };
         attempt.said.end |= outcome.is_some();

@@ -17,7 +17,9 @@ impl Service {
             return;
         }
         let due = |of: &&Occurrence| {
-            now.since(of.run.due) >= GRACE_MS && now <= of.valid_until && self.may_begin(now, of)
+            let is_time = now.since(of.run.due) >= GRACE_MS && now <= of.valid_until;
+            let opens = of.window.is_none_or(|window| window.contains(now));
+            is_time && opens && self.may_begin(now, of)
         };
         let Some(occurrence) = self.seen.occurrences.iter().find(due).cloned() else {
             return;

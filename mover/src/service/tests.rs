@@ -2,7 +2,7 @@
 
 use longhaul_protocol::ExitStatus;
 use longhaul_protocol::event::{self, Membership};
-use longhaul_protocol::job::{Kind, Label, Restore, Work};
+use longhaul_protocol::job::{Kind, Label, Restore, Window, Work};
 use longhaul_protocol::report::Outcome;
 use longhaul_protocol::run::RunId;
 
@@ -322,6 +322,10 @@ fn r14_without_quorum_for_a_minute_what_runs_pauses_and_nothing_begins() {
 
 /// An occurrence that is due and for which nobody has come.
 fn due(trial: &mut Trial, application: Option<&str>) {
+    due_in(trial, application, None);
+}
+
+fn due_in(trial: &mut Trial, application: Option<&str>, window: Option<Window>) {
     let Start {
         attempt,
         work,
@@ -341,6 +345,7 @@ fn due(trial: &mut Trial, application: Option<&str>) {
         preempts: Vec::new(),
         volumes,
         valid_until: trial.now.after(3_600_000),
+        window,
         application: application.map(name),
     };
     trial.orders(What::Occurrences {
@@ -370,6 +375,21 @@ fn r14_nothing_begins_without_an_order_where_there_is_no_quorum_or_its_mount_is_
     );
     trial.does(quorum(true, &["pg"]));
     assert!(spawned(&trial.does(Input::Tick)));
+}
+
+#[test]
+fn what_is_due_waits_for_its_window_without_an_order_too() {
+    let mut trial = Trial::new();
+    let minutes = u32::try_from(trial.now.0 / 60_000 % 1440).expect("minutes of a day");
+    // It opens in ten minutes.
+    let window = Window {
+        from: (minutes + 10) % 1440,
+        minutes: 5,
+    };
+    due_in(&mut trial, None, Some(window));
+    assert!(!spawned(&trial.after(30_000, Input::Tick)));
+    assert!(!spawned(&trial.after(8 * 60_000, Input::Tick)));
+    assert!(spawned(&trial.after(2 * 60_000, Input::Tick)));
 }
 
 fn event(sequence: u64) -> Event {

@@ -4,7 +4,7 @@ use longhaul_protocol::report::{Outcome, Point};
 
 use super::*;
 
-fn start(said: &[(String, What)]) -> Start {
+pub(super) fn start(said: &[(String, What)]) -> Start {
     let starts = said.iter().filter_map(|(_, what)| match what {
         What::Start(start) => Some(start),
         _ => None,

@@ -3,6 +3,7 @@
 
 mod cluster;
 mod ends;
+mod faults;
 
 use longhaul_protocol::order::{Order, Start, What};
 use longhaul_protocol::report::{DriveSeen, Outcome};

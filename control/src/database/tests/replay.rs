@@ -52,7 +52,10 @@ fn any_small() -> impl Strategy<Value = Change> {
             2 => {
                 let drive = Drive {
                     product: text.clone(),
-                    trouble: is.then_some(text),
+                    trouble: is.then(|| text.clone()),
+                    doubt: is.then(|| Uuid::from_u128(u128::from(number))),
+                    alerts: vec![text.clone(); usize::from(is)],
+                    unusable: is.then(|| (key.clone(), text)).into_iter().collect(),
                     holder: is.then(|| attempt_id(1, 1)),
                     ..Drive::default()
                 };
@@ -61,8 +64,9 @@ fn any_small() -> impl Strategy<Value = Change> {
             3 => {
                 let volume = Volume {
                     name: key.clone(),
-                    pool: key,
+                    pool: key.clone(),
                     closed: is.then_some(text),
+                    doubt: is.then_some(key),
                     token: Token(number as u32),
                     writer: (!is).then(|| attempt_id(1, 1)),
                     unfinished: is.then(|| run_id(2)),
@@ -113,6 +117,7 @@ fn given(node: Name) -> Given {
         preempts: vec![Token(3)],
         volumes: Vec::new(),
         valid_until: Time(9),
+        window: None,
         application: None,
     };
     Given { node, occurrence }
@@ -243,6 +248,7 @@ fn the_tables_can_be_read_by_people() {
         name: name("LH0001"),
         pool: name("daily"),
         closed: None,
+        doubt: None,
         token: Token(0),
         writer: None,
         unfinished: None,

@@ -244,7 +244,7 @@ impl World {
                 if let Some(point) = point {
                     self.node(name, service::Input::Reached(id.clone(), point))?;
                 }
-                return self.node(name, service::Input::Ended(id.clone(), outcome));
+                return self.node(name, service::Input::Ended(id.clone(), *outcome));
             }
         }
         let pause = 100 + self.chance.below(300);

@@ -230,7 +230,7 @@ fn is_write_error(error: &DriveError) -> bool {
         drive::Problem::Medium(_)
             | drive::Problem::Hardware(_)
             | drive::Problem::Lost {
-                cause: Loss::DeferredError | Loss::WriteError,
+                cause: Loss::DeferredError,
                 ..
             }
     )

@@ -152,6 +152,30 @@ pub fn describe_alert(flag: u8) -> Option<&'static str> {
     })
 }
 
+/// Whose fault it is what a flag tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Concern {
+    /// The drive: it should not be used until somebody has seen to it.
+    Drive,
+    /// The cartridge: nothing more should be written to it.
+    Cartridge,
+    /// Either of them, both a little, the room's climate, or nobody's.
+    Nobody,
+}
+
+/// Whose fault it is what a flag tells, where it is somebody's for sure (SSC-5
+/// annex A: probable cause and recommended action). Errors of reading and writing
+/// (3, 5, 6) may be of either.
+pub fn alert_concern(flag: u8) -> Concern {
+    match flag {
+        // Stuck or snapped in it, broken hardware, diagnostics wanted, microcode.
+        14 | 30 | 31 | 39 | 56 | 58 => Concern::Drive,
+        // Worn out, snapped, no chip, no system area, tampered with.
+        4 | 7 | 13 | 15 | 52 | 53 | 59 => Concern::Cartridge,
+        _ => Concern::Nobody,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,6 +191,14 @@ mod tests {
         assert!(Alerts::default().is_empty() && !alerts.is_empty());
         assert!(describe_alert(20).is_some_and(|words| words.contains("cleaning")));
         assert_eq!(describe_alert(0), None);
+    }
+
+    #[test]
+    fn what_is_somebodys_fault_has_words() {
+        let whose = |flag: &u8| alert_concern(*flag) != Concern::Nobody;
+        let flags: Vec<u8> = (0..=255).filter(whose).collect();
+        assert_eq!(flags, [4, 7, 13, 14, 15, 30, 31, 39, 52, 53, 56, 58, 59]);
+        assert!(flags.into_iter().all(|flag| describe_alert(flag).is_some()));
     }
 
     proptest! {

@@ -9,7 +9,7 @@ mod counters;
 mod device;
 mod volume;
 
-pub use alert::{ALERTS_MAX, Alerts, describe_alert};
+pub use alert::{ALERTS_MAX, Alerts, Concern, alert_concern, describe_alert};
 pub use counters::{Compression, ErrorCounters};
 pub use device::{DeviceStatus, SequentialAccess};
 pub use volume::{PartitionCounts, TapeCapacity, VolumeStatistics};

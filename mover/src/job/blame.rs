@@ -1,0 +1,175 @@
+//! What is at fault for how an attempt has ended, as far as the drive tells.
+
+use longhaul_protocol::report::{Fault, Outcome};
+use uuid::Uuid;
+
+use super::JobError;
+use super::mounts::Mounts;
+use super::session::{Purpose, Session};
+use crate::drive::{Alert, Concern, Loss, Problem};
+
+/// What a drive has told of itself and of the cartridge in it.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    /// What it had said before anything was done: of the cartridge before, perhaps.
+    before: Vec<Alert>,
+    /// What it said in the end.
+    after: Vec<Alert>,
+    /// The volume that was in it, or was to be.
+    volume: Option<Uuid>,
+}
+
+/// Does something with a drive, and asks that in the end how it is. It has the
+/// volume in it that was asked for, or this one.
+pub(super) fn with_drive<T>(
+    mounts: Mounts,
+    purpose: Purpose,
+    volume: Option<Uuid>,
+    job: impl FnOnce(&mut Session) -> Result<T, JobError>,
+) -> (Result<T, JobError>, Heard) {
+    let volume = volume.or(mounts.identity());
+    let mut heard = Heard {
+        volume,
+        ..Heard::default()
+    };
+    let mut session = match Session::open(mounts, purpose) {
+        Ok(session) => session,
+        Err(error) => return (Err(error), heard),
+    };
+    heard.before = session.alerts_before().to_vec();
+    let result = job(&mut session);
+    heard.volume = session.volume().or(volume);
+    match &result {
+        Ok(_) => heard.after = session.release(),
+        Err(error) if answers(error) => heard.after = session.alerts(),
+        Err(_) => {}
+    }
+    (result, heard)
+}
+
+impl Heard {
+    /// Enters it into what is told of an attempt that has ended with this error, or
+    /// without one.
+    pub(super) fn enter(&self, outcome: &mut Outcome, error: Option<Suspicion>) {
+        let mut alerts: Vec<Alert> = self.after.clone();
+        let stays = |alert: &&Alert| alert.concern() != Concern::Cartridge;
+        alerts.extend(self.before.iter().filter(stays));
+        alerts.sort_unstable_by_key(|alert| alert.flag);
+        alerts.dedup();
+        for alert in &alerts {
+            let why = || format!("TapeAlert {}", alert);
+            match (alert.concern(), self.volume) {
+                (Concern::Drive, _) => outcome.faults.push(Fault::Drive(why())),
+                (Concern::Cartridge, Some(volume)) => {
+                    outcome.faults.push(Fault::Volume(volume, why()));
+                }
+                (Concern::Cartridge, None) | (Concern::Nobody, _) => {}
+            }
+        }
+        outcome.alerts = alerts.iter().map(ToString::to_string).collect();
+        if let (Some(Suspicion(why)), Some(volume), []) = (error, self.volume, &outcome.faults[..])
+        {
+            outcome.faults.push(Fault::Either(volume, why));
+        }
+    }
+}
+
+/// That the drive or its cartridge is at fault, and nothing else.
+#[derive(Debug)]
+pub(super) struct Suspicion(String);
+
+impl Suspicion {
+    /// Whether this error is one of these.
+    pub(super) fn of(error: &JobError) -> Option<Suspicion> {
+        let is = match error {
+            JobError::BrokenOff { cause, .. } => return Suspicion::of(cause),
+            JobError::Medium(_) => true,
+            JobError::Drive(error) => matches!(
+                error.problem(),
+                Problem::Medium(_)
+                    | Problem::NotFound(_)
+                    | Problem::EndOfDataMissing
+                    | Problem::LoadFailed(_)
+                    | Problem::Lost {
+                        cause: Loss::DeferredError,
+                        ..
+                    }
+            ),
+            _ => false,
+        };
+        is.then(|| Suspicion(error.to_string()))
+    }
+}
+
+/// Whether the drive has answered to what has failed, and is still ours to ask.
+fn answers(error: &JobError) -> bool {
+    match error {
+        JobError::BrokenOff { cause, .. } => answers(cause),
+        JobError::Drive(error) => !matches!(
+            error.problem(),
+            Problem::Path(_)
+                | Problem::NotReady { .. }
+                | Problem::Held { .. }
+                | Problem::Fenced { .. }
+                | Problem::Lost {
+                    cause: Loss::PathLost,
+                    ..
+                }
+        ),
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use longhaul_protocol::Time;
+
+    use super::*;
+
+    fn heard(before: &[u8], after: &[u8]) -> Heard {
+        let alerts = |flags: &[u8]| flags.iter().copied().map(Alert::new).collect();
+        Heard {
+            before: alerts(before),
+            after: alerts(after),
+            volume: Some(Uuid::from_u128(7)),
+        }
+    }
+
+    fn entered(heard: &Heard, error: Option<&JobError>) -> Outcome {
+        let mut outcome = Outcome::done(Time(0));
+        heard.enter(&mut outcome, error.and_then(Suspicion::of));
+        outcome
+    }
+
+    #[test]
+    fn what_the_drive_says_for_sure_comes_before_what_is_suspected() {
+        let medium = JobError::Medium("it contradicts itself".into());
+        let faults =
+            |before: &[u8], after: &[u8]| entered(&heard(before, after), Some(&medium)).faults;
+        let volume = Uuid::from_u128(7);
+        // 3, 5 and 6 (errors), 20 (clean now): nobody's for sure.
+        assert_eq!(
+            faults(&[], &[3, 5, 6, 20]),
+            [Fault::Either(volume, "it contradicts itself".into())]
+        );
+        assert!(matches!(&faults(&[], &[3, 30])[..], [Fault::Drive(why)] if why.contains("30")));
+        assert!(matches!(&faults(&[], &[4])[..], [Fault::Volume(of, _)] if *of == volume));
+        // Of the cartridge before; of the drive, still.
+        assert!(matches!(&faults(&[4], &[])[..], [Fault::Either(..)]));
+        assert!(matches!(&faults(&[31], &[])[..], [Fault::Drive(_)]));
+        let both = faults(&[], &[14]);
+        assert!(matches!(&both[..], [Fault::Drive(_)]), "{both:?}");
+    }
+
+    #[test]
+    fn all_flags_are_told_once_and_other_errors_blame_nobody() {
+        let held = JobError::Held("by another".into());
+        let outcome = entered(&heard(&[20, 4], &[20, 3]), Some(&held));
+        assert_eq!(outcome.faults, []);
+        assert_eq!(outcome.alerts.len(), 2);
+        assert!(
+            outcome.alerts[1].starts_with("20: clean now"),
+            "{outcome:?}"
+        );
+    }
+}
