@@ -130,6 +130,9 @@ pub struct VolumeRef {
     pub name: Name,
     /// Its identity: what the label must say.
     pub uuid: Uuid,
+    /// Nothing is appended to it: what a set has there is gone on with on the next.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub closed: bool,
 }
 
 /// What an attempt goes on from.

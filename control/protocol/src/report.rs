@@ -207,6 +207,8 @@ pub enum Fault {
     /// Either the drive or the cartridge of this volume, and why: which of them it
     /// is, shows when one is used without the other.
     Either(Uuid, String),
+    /// Nothing, but this volume was not to be had: why.
+    Absent(Uuid, String),
 }
 
 /// A set that is done.

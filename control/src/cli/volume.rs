@@ -148,10 +148,17 @@ impl Volume {
 }
 
 fn state(volume: &state::Volume) -> String {
-    match (&volume.writer, &volume.unfinished, &volume.closed) {
-        (Some(writer), ..) => format!("in use by {writer}"),
-        (None, Some(run), _) => format!("unfinished set of {run}"),
-        (None, None, Some(why)) => format!("closed: {why}"),
-        (None, None, None) => "open".into(),
+    if let Some(writer) = &volume.writer {
+        format!("in use by {writer}")
+    } else if let Some(run) = &volume.unfinished {
+        format!("unfinished set of {run}")
+    } else if let Some(why) = &volume.closed {
+        format!("closed: {why}")
+    } else if let Some(why) = &volume.absent {
+        format!("absent: {why}")
+    } else if let Some(drive) = &volume.doubt {
+        format!("open; drive {drive} did badly with it")
+    } else {
+        "open".into()
     }
 }

@@ -214,7 +214,7 @@ impl Coordinator {
         let Some(mut attempt) = self.state.attempts.get(id).cloned() else {
             return;
         };
-        self.blame(&attempt, &mut outcome);
+        let is_worth_a_try = self.blame(&attempt, &mut outcome);
         if let Some(drive) = self.state.drives.get(&attempt.drive).cloned() {
             let serial = attempt.drive.clone();
             self.change(Change::Drive(serial, let_go(drive, id, &attempt, &outcome)));
@@ -237,6 +237,9 @@ impl Coordinator {
             };
             let has_moved = self.has_moved(&run.job.place, &attempt);
             let mut run = gone_on(run, &outcome, has_moved, now, retry_ms);
+            if is_worth_a_try && matches!(run.state, RunState::Held(_)) {
+                run.state = RunState::Waiting;
+            }
             if let Err(error) = labelled {
                 run.state = RunState::Failed(format!("labelled, but not entered: {error}"));
             }

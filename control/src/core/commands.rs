@@ -85,7 +85,7 @@ impl Coordinator {
                 self.set_volume(&volume, |row| row.closed = Some(words(&why)))
             }
             Command::OpenVolume { volume } => self.set_volume(&volume, |row| {
-                (row.closed, row.doubt) = (None, None);
+                (row.closed, row.doubt, row.absent) = (None, None, None);
             }),
             Command::RemoveVolume { volume } => {
                 let (uuid, _) = self.idle_volume(&volume)?;
@@ -205,6 +205,7 @@ impl Coordinator {
             token: Token::default(),
             closed: None,
             doubt: None,
+            absent: None,
             writer: None,
             unfinished: None,
         };

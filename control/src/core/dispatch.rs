@@ -208,8 +208,10 @@ impl Coordinator {
                     && !volumes.contains(uuid)
             });
             // First the one that ends in what this run has begun.
-            let usable = usable
-                .min_by_key(|(_, volume)| (volume.unfinished.is_none(), volume.doubt.is_some()));
+            let usable = usable.min_by_key(|(_, volume)| {
+                let is_begun = volume.unfinished.is_some();
+                (!is_begun, volume.absent.is_some(), volume.doubt.is_some())
+            });
             let (uuid, _) = usable.ok_or_else(|| Why::NoVolume(run.job.volumes.clone()))?;
             volumes.push(*uuid);
         }
@@ -323,8 +325,12 @@ fn start(state: &State, id: &AttemptId) -> Option<(Start, Name, Option<AttemptId
             afresh: run.job.restart == Restart::Fresh,
         });
     let volumes = attempt.volumes.iter().filter_map(|uuid| {
-        let name = state.volumes.get(uuid)?.name.clone();
-        Some(VolumeRef { name, uuid: *uuid })
+        let volume = state.volumes.get(uuid)?;
+        Some(VolumeRef {
+            name: volume.name.clone(),
+            uuid: *uuid,
+            closed: volume.closed.is_some(),
+        })
     });
     let drive = state.drives.get(&attempt.drive);
     let reached = state.nodes.get(&attempt.node).map(|node| &node.reaches);

@@ -28,12 +28,14 @@ const FAULTS_MAX: usize = 64;
 
 impl Coordinator {
     /// Remembers what an attempt has shown of its drive and its volumes. If its set
-    /// is to be gone on with on a volume that is known to be bad, it is not.
-    pub(super) fn blame(&mut self, attempt: &Attempt, outcome: &mut Outcome) {
+    /// is to be gone on with on a volume that is known to be bad, it is not. Tells
+    /// whether it is worth a try on another volume.
+    pub(super) fn blame(&mut self, attempt: &Attempt, outcome: &mut Outcome) -> bool {
         let serial = &attempt.drive;
         let Some(old) = self.state.drives.get(serial) else {
-            return;
+            return false;
         };
+        let mut is_news = false;
         let mut drive = old.clone();
         if is_done(outcome) || !outcome.alerts.is_empty() {
             let alerts = outcome.alerts.iter().take(ALERTS_MAX);
@@ -56,6 +58,7 @@ impl Coordinator {
                         self.close_bad(uuid, &why);
                     }
                 }
+                Fault::Absent(uuid, why) => is_news |= self.is_absent(attempt, uuid, &why),
                 Fault::Either(uuid, why) => {
                     let is_volumes = attempt.volumes.contains(&uuid)
                         && self.doubt_volume(serial, uuid, &why, outcome);
@@ -78,6 +81,20 @@ impl Coordinator {
         if self.state.drives.get(serial) != Some(&drive) {
             self.change(Change::Drive(serial.clone(), drive));
         }
+        is_news
+    }
+
+    /// A volume was not to be had. Tells whether that is new.
+    fn is_absent(&mut self, attempt: &Attempt, uuid: Uuid, why: &str) -> bool {
+        let Some(mut volume) = self.state.volumes.get(&uuid).cloned() else {
+            return false;
+        };
+        let is_news = attempt.volumes.contains(&uuid) && volume.absent.is_none();
+        if is_news {
+            volume.absent = Some(words(why));
+            self.change(Change::Volume(uuid, volume));
+        }
+        is_news
     }
 
     /// Neither the drive nor the volume is in doubt any more, unless this has put
@@ -89,7 +106,7 @@ impl Coordinator {
         drive.doubt = None;
         for uuid in &attempt.volumes {
             if let Some(mut volume) = self.state.volumes.get(uuid).cloned()
-                && volume.doubt.take().is_some()
+                && (volume.doubt.take().is_some() | volume.absent.take().is_some())
             {
                 self.change(Change::Volume(*uuid, volume));
             }

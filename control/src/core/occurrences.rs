@@ -156,12 +156,13 @@ impl Coordinator {
         let is_before = |uuid: &Uuid| before.is_some_and(|before| before.uuid == *uuid);
         // Nobody knows how a set ends that is being written.
         let found = open.min_by_key(|(uuid, volume)| {
-            let is_used = volume.writer.is_some();
+            let is_used = volume.writer.is_some() || volume.absent.is_some();
             (is_used, is_elsewhere(uuid), !is_before(uuid))
         })?;
         Some(VolumeRef {
             name: found.1.name.clone(),
             uuid: *found.0,
+            closed: false,
         })
     }
 

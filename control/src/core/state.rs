@@ -130,6 +130,9 @@ pub struct Volume {
     /// A drive that did badly with it, since when none did well.
     #[serde(default)]
     pub doubt: Option<Name>,
+    /// It was not to be had when it was wanted last, and why: it is taken last.
+    #[serde(default)]
+    pub absent: Option<String>,
     /// The newest assignment under which it was given to be written.
     #[serde(default)]
     pub token: Token,

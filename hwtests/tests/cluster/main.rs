@@ -10,6 +10,8 @@ mod connected;
 mod deaths;
 mod elsewhere;
 mod ends;
+mod faulty;
 mod jobs;
+mod notices;
 mod released;
 mod stopped;

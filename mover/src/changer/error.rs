@@ -36,6 +36,9 @@ pub enum Trouble {
     /// sense.
     #[error("{0}")]
     Usage(String),
+    /// The volume that was asked for is not in the library.
+    #[error("no volume {0} in the library")]
+    NoVolume(String),
     /// The place, or the drive, is taken.
     #[error("{0}")]
     Occupied(String),

@@ -50,7 +50,7 @@ impl Inventory {
         let found: Vec<_> = self.0.iter().filter(|e| e.full).filter(named).collect();
         match found[..] {
             [element] => Ok(element),
-            [] => Err(Trouble::Usage(format!("no volume {name} in the library"))),
+            [] => Err(Trouble::NoVolume(name.to_owned())),
             _ => Err(Trouble::Usage(format!(
                 "{name} names several volumes: give a whole barcode"
             ))),

@@ -190,7 +190,10 @@ fn the_inventory_names_volumes_and_drives() {
     let drives: Vec<_> = rig.library.units()[1..].iter().map(Unit::serial).collect();
     assert_eq!(serials, drives);
     assert!(inventory.drive(&serials[1]).is_ok());
-    assert!(matches!(inventory.volume("LH9999"), Err(Trouble::Usage(_))));
+    assert!(matches!(
+        inventory.volume("LH9999"),
+        Err(Trouble::NoVolume(_))
+    ));
     assert!(matches!(inventory.drive("none"), Err(Trouble::Usage(_))));
 }
 

@@ -80,6 +80,7 @@ impl Resume {
             buffer_bytes: self.buffer.bytes(),
             intervals: self.intervals.intervals(),
             set: None,
+            closed: Vec::new(),
         };
         let display = Display::start(progress);
         let mut problems = Vec::new();

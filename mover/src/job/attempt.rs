@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use longhaul_catalog::Catalog;
 use longhaul_format::label::Label;
 use longhaul_protocol::job::Kind;
-use longhaul_protocol::order::{Left, Start};
+use longhaul_protocol::order::{Left, Start, VolumeRef};
 use longhaul_protocol::report::{Outcome, Point, SetDone, SetPart};
 use longhaul_protocol::run::Token;
 use longhaul_protocol::{AttemptId, ExitStatus, Name, Time};
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::adopt::{self, Choice};
-use super::blame::{self, Heard, Suspicion};
+use super::blame::{self, Heard};
 use super::hook;
 use super::mounts::Mounts;
 use super::once;
@@ -35,7 +35,7 @@ use crate::checkpoint::tracker::Intervals;
 use crate::drive::{Drive, Key};
 use crate::progress::{Progress, Reached};
 use crate::source::{self, Problem, Roots};
-use crate::transport::{self, OpenError};
+use crate::transport;
 
 /// What the process is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,16 +123,15 @@ pub fn run(
         (Ok(()), Kind::Backup) => {
             let mut problems = Vec::new();
             let (result, heard) = backed_up(task, progress, &mut problems);
+            let mut outcome = match &result {
+                Ok(backup) => done(backup, &problems),
+                Err(error) => failed(&task.dir, error),
+            };
             let error = match &result {
                 Ok(backup) => backup.flaw.as_ref(),
                 Err(error) => Some(error),
             };
-            let suspicion = error.and_then(Suspicion::of);
-            let mut outcome = match result {
-                Ok(backup) => done(backup, &problems),
-                Err(error) => failed(&task.dir, &error),
-            };
-            heard.enter(&mut outcome, suspicion);
+            heard.enter(&mut outcome, error);
             outcome
         }
     };
@@ -287,6 +286,7 @@ fn write(
             buffer_bytes: task.buffer_bytes,
             intervals,
             set,
+            closed: closed(&task.start.volumes),
         };
         let here = (label, tail);
         let resumed = resume::behind(session, catalog, &options, here, progress, problems)?;
@@ -303,6 +303,11 @@ fn write(
     let roots = Roots::find(&options.paths).map_err(|error| JobError::Usage(error.to_string()))?;
     let here = (label, tail);
     backup::behind(session, catalog, roots, &options, here, progress, problems)
+}
+
+fn closed(volumes: &[VolumeRef]) -> Vec<Uuid> {
+    let closed = volumes.iter().filter(|volume| volume.closed);
+    closed.map(|volume| volume.uuid).collect()
 }
 
 /// Whether the volume ends in a set that an earlier attempt of the run has begun,
@@ -357,11 +362,7 @@ fn verified(
 
 /// The end of an attempt that has made no set.
 fn failed(dir: &Path, error: &JobError) -> Outcome {
-    let exit = match error {
-        // Nobody has typed the drive's name: it is gone.
-        JobError::Open(OpenError::Name(_)) => ExitStatus::Device,
-        error => error.exit_status(),
-    };
+    let exit = blame::exit_of(error);
     Outcome {
         needs_volume: error.is_full(),
         damaged: matches!(error, JobError::Damaged(_)),
@@ -371,29 +372,31 @@ fn failed(dir: &Path, error: &JobError) -> Outcome {
     }
 }
 
-fn done(backup: Backup, problems: &[Problem]) -> Outcome {
+fn done(backup: &Backup, problems: &[Problem]) -> Outcome {
     let ended = Time::from(SystemTime::now());
     let Backup {
         set,
         not_in_catalog,
         flaw,
     } = backup;
-    let missing = match (&set, &not_in_catalog) {
+    let missing = match (set, not_in_catalog) {
         (Ok(_), None) => None,
         (_, Some(why)) | (Err(why), None) => Some(format!("the catalog does not know it: {why}")),
     };
     let unread = counted(problems);
-    let exit = match &flaw {
+    let exit = match flaw {
         Some(error) => error.exit_status(),
         None if missing.is_some() || unread.is_some() => ExitStatus::Incomplete,
         None => ExitStatus::Done,
     };
-    let words = flaw.map(|error| format!("the set is done, and not verified: {error}"));
+    let words = flaw
+        .as_ref()
+        .map(|error| format!("the set is done, and not verified: {error}"));
     let words: Vec<String> = words.into_iter().chain(missing).chain(unread).collect();
     Outcome {
         exit,
         error: (!words.is_empty()).then(|| words.join("; ")),
-        set: set.ok(),
+        set: set.as_ref().ok().cloned(),
         ..Outcome::done(ended)
     }
 }
@@ -489,17 +492,5 @@ impl Reporter {
             File::open(self.journal.parent().unwrap_or(Path::new(".")))?.sync_all()?;
         }
         Ok(*of.get_or_insert(inode) == inode)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_drive_that_is_gone_is_the_drives_trouble_and_no_wrong_usage() {
-        let gone = JobError::Open(OpenError::Name("no drive has serial number 1".into()));
-        let outcome = failed(Path::new("nowhere"), &gone);
-        assert_eq!(outcome.exit, ExitStatus::Device);
     }
 }

@@ -1,12 +1,15 @@
 //! What is at fault for how an attempt has ended, as far as the drive tells.
 
+use longhaul_protocol::ExitStatus;
 use longhaul_protocol::report::{Fault, Outcome};
 use uuid::Uuid;
 
 use super::JobError;
 use super::mounts::Mounts;
 use super::session::{Purpose, Session};
+use crate::changer::Trouble;
 use crate::drive::{Alert, Concern, Loss, Problem};
+use crate::transport::OpenError;
 
 /// What a drive has told of itself and of the cartridge in it.
 #[derive(Debug, Default)]
@@ -50,7 +53,7 @@ pub(super) fn with_drive<T>(
 impl Heard {
     /// Enters it into what is told of an attempt that has ended with this error, or
     /// without one.
-    pub(super) fn enter(&self, outcome: &mut Outcome, error: Option<Suspicion>) {
+    pub(super) fn enter(&self, outcome: &mut Outcome, error: Option<&JobError>) {
         let mut alerts: Vec<Alert> = self.after.clone();
         let stays = |alert: &&Alert| alert.concern() != Concern::Cartridge;
         alerts.extend(self.before.iter().filter(stays));
@@ -67,37 +70,58 @@ impl Heard {
             }
         }
         outcome.alerts = alerts.iter().map(ToString::to_string).collect();
-        if let (Some(Suspicion(why)), Some(volume), []) = (error, self.volume, &outcome.faults[..])
-        {
-            outcome.faults.push(Fault::Either(volume, why));
+        let (Some(error), Some(volume)) = (error, self.volume) else {
+            return;
+        };
+        if is_absent(error) {
+            outcome
+                .faults
+                .push(Fault::Absent(volume, error.to_string()));
+        } else if outcome.faults.is_empty() && is_suspicious(error) {
+            outcome
+                .faults
+                .push(Fault::Either(volume, error.to_string()));
         }
     }
 }
 
-/// That the drive or its cartridge is at fault, and nothing else.
-#[derive(Debug)]
-pub(super) struct Suspicion(String);
+/// Whether the drive or its cartridge is at fault, and nothing else.
+fn is_suspicious(error: &JobError) -> bool {
+    match error {
+        JobError::BrokenOff { cause, .. } => is_suspicious(cause),
+        JobError::Medium(_) => true,
+        JobError::Drive(error) => matches!(
+            error.problem(),
+            Problem::Medium(_)
+                | Problem::NotFound(_)
+                | Problem::EndOfDataMissing
+                | Problem::LoadFailed(_)
+                | Problem::Lost {
+                    cause: Loss::DeferredError,
+                    ..
+                }
+        ),
+        _ => false,
+    }
+}
 
-impl Suspicion {
-    /// Whether this error is one of these.
-    pub(super) fn of(error: &JobError) -> Option<Suspicion> {
-        let is = match error {
-            JobError::BrokenOff { cause, .. } => return Suspicion::of(cause),
-            JobError::Medium(_) => true,
-            JobError::Drive(error) => matches!(
-                error.problem(),
-                Problem::Medium(_)
-                    | Problem::NotFound(_)
-                    | Problem::EndOfDataMissing
-                    | Problem::LoadFailed(_)
-                    | Problem::Lost {
-                        cause: Loss::DeferredError,
-                        ..
-                    }
-            ),
-            _ => false,
-        };
-        is.then(|| Suspicion(error.to_string()))
+/// Whether the volume was not to be had.
+fn is_absent(error: &JobError) -> bool {
+    match error {
+        JobError::BrokenOff { cause, .. } => is_absent(cause),
+        JobError::OtherVolume(_) => true,
+        JobError::Changer(error) => matches!(error.trouble, Trouble::NoVolume(_)),
+        _ => false,
+    }
+}
+
+/// How an attempt ends with this error. Nobody has typed the names of its drive and
+/// its volume: a drive that is not there is gone, and a volume somebody has to bring.
+pub(super) fn exit_of(error: &JobError) -> ExitStatus {
+    match error {
+        JobError::Open(OpenError::Name(_)) => ExitStatus::Device,
+        error if is_absent(error) => ExitStatus::Operator,
+        error => error.exit_status(),
     }
 }
 
@@ -137,7 +161,7 @@ mod tests {
 
     fn entered(heard: &Heard, error: Option<&JobError>) -> Outcome {
         let mut outcome = Outcome::done(Time(0));
-        heard.enter(&mut outcome, error.and_then(Suspicion::of));
+        heard.enter(&mut outcome, error);
         outcome
     }
 
@@ -159,6 +183,21 @@ mod tests {
         assert!(matches!(&faults(&[31], &[])[..], [Fault::Drive(_)]));
         let both = faults(&[], &[14]);
         assert!(matches!(&both[..], [Fault::Drive(_)]), "{both:?}");
+    }
+
+    #[test]
+    fn a_volume_that_is_not_there_is_an_operators_and_a_drive_is_the_drives() {
+        let other = JobError::OtherVolume("it holds another".into());
+        let broken_off = JobError::BrokenOff {
+            cause: Box::new(other),
+            number: 1,
+            volume: "LH0001".into(),
+        };
+        assert_eq!(exit_of(&broken_off), ExitStatus::Operator);
+        let faults = entered(&heard(&[], &[]), Some(&broken_off)).faults;
+        assert!(matches!(&faults[..], [Fault::Absent(..)]), "{faults:?}");
+        let gone = JobError::Open(OpenError::Name("no drive has serial number 1".into()));
+        assert_eq!(exit_of(&gone), ExitStatus::Device);
     }
 
     #[test]

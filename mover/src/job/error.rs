@@ -37,6 +37,10 @@ pub enum JobError {
     /// Refused, because what the medium holds of a set is damaged in its middle.
     #[error("{0}")]
     Damaged(String),
+    /// Refused, because another volume is in the drive than the one that was asked
+    /// for.
+    #[error("{0}")]
+    OtherVolume(String),
     /// Somebody else has the drive or the volume.
     #[error("{0}")]
     Held(String),
@@ -103,9 +107,10 @@ impl JobError {
             JobError::Open(OpenError::Held(_)) => ExitStatus::Held,
             JobError::Open(OpenError::Broken(_)) | JobError::Medium(_) => ExitStatus::Device,
             // A catalog of another version, or a damaged one, is left alone.
-            JobError::Refused(_) | JobError::Damaged(_) | JobError::Catalog(_) => {
-                ExitStatus::Refused
-            }
+            JobError::Refused(_)
+            | JobError::OtherVolume(_)
+            | JobError::Damaged(_)
+            | JobError::Catalog(_) => ExitStatus::Refused,
             JobError::Held(_) => ExitStatus::Held,
             JobError::BrokenOff { cause, .. } => cause.exit_status(),
             JobError::Journal(error) => of_journal(error),
@@ -139,7 +144,7 @@ fn of_journal(error: &JournalError) -> ExitStatus {
 
 fn of_changer(trouble: &Trouble) -> ExitStatus {
     match trouble {
-        Trouble::NotAChanger(_) | Trouble::Usage(_) => ExitStatus::Usage,
+        Trouble::NotAChanger(_) | Trouble::Usage(_) | Trouble::NoVolume(_) => ExitStatus::Usage,
         Trouble::Occupied(_) => ExitStatus::Held,
         Trouble::Astray(_) | Trouble::Note(_) => ExitStatus::Operator,
         Trouble::Told { verdict, .. } => match verdict {

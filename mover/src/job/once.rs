@@ -12,7 +12,7 @@ use longhaul_words::bytes;
 
 use super::adopt::{self, Choice};
 use super::attempt::{self, Task};
-use super::blame::{self, Heard, Suspicion};
+use super::blame::{self, Heard};
 use super::restore::{self, Restored};
 use super::session::Purpose;
 use super::{JobError, label};
@@ -102,14 +102,14 @@ pub(super) fn label(task: &Task, label: &Label) -> Outcome {
 /// What was done, in words, or why not.
 fn ended(result: Result<String, JobError>, heard: &Heard) -> Outcome {
     let now = Time::from(SystemTime::now());
-    let suspicion = result.as_ref().err().and_then(Suspicion::of);
-    let mut outcome = match result {
+    let error = result.as_ref().err();
+    let mut outcome = match &result {
         Ok(words) => Outcome {
-            words: Some(words),
+            words: Some(words.clone()),
             ..Outcome::done(now)
         },
-        Err(error) => Outcome::without_set(error.exit_status(), error.to_string(), now),
+        Err(error) => Outcome::without_set(blame::exit_of(error), error.to_string(), now),
     };
-    heard.enter(&mut outcome, suspicion);
+    heard.enter(&mut outcome, error);
     outcome
 }

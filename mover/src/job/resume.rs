@@ -47,6 +47,9 @@ pub struct Options {
     pub intervals: Intervals,
     /// The identity of a set that is begun instead, if it is not to be made up.
     pub set: Option<Uuid>,
+    /// Volumes to which nothing is appended: what the set has there is ended where it
+    /// can be gone on with, on the next.
+    pub closed: Vec<Uuid>,
 }
 
 /// A set that was gone on with, and is done.
@@ -293,11 +296,25 @@ impl Job<'_> {
             }
         }
         let here = here(&recovered, &last, &label, tail)?;
+        let is_closed = self.options.closed.contains(&label.uuid);
         match self.from(&recovered, &last, &label, &here)? {
             From::Next(ended) => {
                 self.session.next_volume(&recovered.volumes)?;
                 self.on_next(recovered, label, ended, problems)
             }
+            From::Here(at) if is_closed && at.volume == last.sequence => {
+                let (set, volumes) = (recovered.head.set, recovered.volumes.clone());
+                let mut writing = self.writing(&recovered, label.clone(), here.set)?;
+                let ended = writing.end_part(recovered, at)?;
+                self.session.next_volume(&volumes)?;
+                let path = journal::path_of(self.catalog.dir(), set);
+                self.on_next(Recovered::read(&path)?, label, ended, problems)
+            }
+            From::Nowhere if is_closed => Err(JobError::Damaged(format!(
+                "volume {} is closed, and holds no checkpoint of set {} that can be gone on with; \
+                 nothing was written",
+                label.name, recovered.head.set
+            ))),
             From::Here(checkpoint) => self.on_last(recovered, label, here, checkpoint, problems),
             From::Nowhere if self.ending => Err(JobError::Refused(format!(
                 "volume {} holds nothing that the journal says of set {}; nothing was written",

@@ -294,7 +294,7 @@ impl Session {
             && expected != label.name.as_str()
             && Some(expected) != label.barcode().as_deref()
         {
-            return Err(JobError::Refused(format!(
+            return Err(JobError::OtherVolume(format!(
                 "{}: holds volume {}, and volume {expected} was asked for; nothing was written",
                 self.drive.label(),
                 label.name
@@ -312,7 +312,7 @@ impl Session {
         if let Some(identity) = self.mounts.identity().filter(|_| !self.brought)
             && identity != label.uuid
         {
-            return Err(JobError::Refused(format!(
+            return Err(JobError::OtherVolume(format!(
                 "{}: volume {} has identity {}, and {identity} was assigned; nothing was written",
                 self.drive.label(),
                 label.name,

@@ -265,3 +265,43 @@ fn what_a_node_cannot_use_is_told_once_and_shown_until_it_can() {
     assert_eq!(told(&mut bed, None), 0);
     assert!(drive(&bed, "D1").notes().is_empty());
 }
+
+#[test]
+fn a_volume_that_is_not_to_be_had_is_an_operators_when_there_is_no_other() {
+    let mut bed = bed();
+    let absent = |start: &Start| Fault::Absent(start.volumes[0].uuid, "it is vaulted".into());
+    let first = begin(&mut bed, 0);
+    let fault = absent(&first);
+    assert_eq!(
+        with_fault(&mut bed, &first, ExitStatus::Operator, fault),
+        []
+    );
+    // At once, and on the other one.
+    let attempts = bed.core.state().attempts.clone();
+    let (second, row) = attempts.iter().next_back().expect("an attempt");
+    assert_eq!(second.number, 2);
+    assert_ne!(row.volumes[0], first.volumes[0].uuid);
+    let start = Start {
+        attempt: second.clone(),
+        token: row.token,
+        drive: row.drive.clone(),
+        ..first.clone()
+    };
+    bed.ended(&start, "n2", ExitStatus::Done);
+    // It is the last that is taken.
+    let third = begin(&mut bed, 1);
+    assert_eq!(third.volumes[0].uuid, row.volumes[0]);
+    bed.ended(&third, "n2", ExitStatus::Done);
+    bed.done(json!({"command": "close-volume", "volume": "LH2", "why": "full"}));
+    let fourth = begin(&mut bed, 2);
+    assert_eq!(fourth.volumes, first.volumes);
+    let fault = absent(&fourth);
+    let notices = with_fault(&mut bed, &fourth, ExitStatus::Operator, fault);
+    assert!(matches!(&notices[..], [Notice::Held(..)]), "{notices:?}");
+    let resumed = bed.done(json!({"command": "resume", "run": {"job": "db", "due": 2}}));
+    let [(_, fifth)] = &resumed[..] else {
+        panic!("{resumed:?}");
+    };
+    bed.ended(fifth, "n2", ExitStatus::Done);
+    assert_eq!(bed.volume(1).absent, None);
+}

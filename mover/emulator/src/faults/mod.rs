@@ -59,6 +59,8 @@ pub struct Fault {
     pub executed: bool,
     /// Whether the object buffer's content is lost first.
     pub lose_buffer: bool,
+    /// A TapeAlert flag (1 to 64) that is raised first, for every initiator.
+    pub alert: Option<u32>,
     /// How long the drive hangs before it answers, or does not.
     pub hang: Duration,
 }
@@ -67,7 +69,7 @@ pub struct Fault {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Effect {
-    /// Nothing but the hang and the lost buffer.
+    /// Nothing but the hang, the lost buffer and the alert.
     None,
     /// CHECK CONDITION with this sense data.
     Sense(Sense),
@@ -101,6 +103,7 @@ impl Rule {
             effect,
             executed: false,
             lose_buffer: false,
+            alert: None,
             hang: Duration::ZERO,
         };
         Rule {

@@ -18,6 +18,8 @@ use crate::spc::commands::by_name;
 pub const PLAN_BYTES_MAX: u64 = 1 << 20;
 /// Most rules in a plan.
 pub const RULES_MAX: usize = 4096;
+/// TapeAlert flags there are.
+const ALERTS_MAX: u32 = 64;
 const HANG_MAX: Duration = Duration::from_secs(3600);
 
 /// Why a plan cannot be used.
@@ -73,6 +75,7 @@ struct Words {
     executed: bool,
     #[serde(default)]
     lose_buffer: bool,
+    alert: Option<u32>,
     hang: Option<String>,
 }
 
@@ -143,32 +146,40 @@ impl Words {
         let at = self.at()?;
         let effect = self.effect()?;
         let hang = self.hang.as_deref().map_or(Ok(Duration::ZERO), duration)?;
-        if effect == Effect::None && hang.is_zero() && !self.lose_buffer {
+        let is_alone = hang.is_zero() && !self.lose_buffer && self.alert.is_none();
+        if effect == Effect::None && is_alone {
             return Err(
                 "nothing happens; give sense, status, transport, reset, transfer, \
-                corrupt, lose-buffer or hang"
+                corrupt, lose-buffer, alert or hang"
                     .to_owned(),
             );
         }
         let deferred = matches!(&effect, Effect::Sense(sense) if sense.deferred);
         let moving = deferred && matches!(at, At::Block(_));
-        if moving && (self.executed || self.lose_buffer || !hang.is_zero()) {
+        if moving && (self.executed || !is_alone) {
             return Err(
                 "a deferred sense at a block strikes when the block goes to the medium, \
-                not a command; leave out executed, lose-buffer and hang"
+                not a command; leave out executed, lose-buffer, alert and hang"
                     .to_owned(),
             );
+        }
+        if self
+            .alert
+            .is_some_and(|flag| !(1..=ALERTS_MAX).contains(&flag))
+        {
+            return Err(format!("an alert is a flag from 1 to {ALERTS_MAX}"));
         }
         let (nth, times) = (self.nth.unwrap_or(1), self.times.unwrap_or(1));
         if nth == 0 || times == 0 {
             return Err("nth and times count from 1".to_owned());
         }
-        // A hang or a lost buffer alone hinders nothing else.
+        // A hang, a lost buffer or an alert alone hinders nothing else.
         let executed = self.executed || effect == Effect::None;
         let fault = Fault {
             effect,
             executed,
             lose_buffer: self.lose_buffer,
+            alert: self.alert,
             hang,
         };
         Ok(Rule {
@@ -357,10 +368,15 @@ mod tests {
             [[fault]]
             block = 4
             corrupt = 1000
+            [[fault]]
+            opcode = "WRITE(6)"
+            alert = 30
             "#,
         )
         .expect("a valid plan");
-        assert_eq!(plan.rules.len(), 8);
+        assert_eq!(plan.rules.len(), 9);
+        assert_eq!(plan.rules[8].fault.alert, Some(30));
+        assert!(plan.rules[8].fault.executed);
         assert_eq!(plan.rules[7].fault.effect, Effect::Corrupt(1000));
         assert_eq!(plan.rules[1].at, At::Opcode(0x0a, None));
         assert_eq!((plan.rules[1].nth, plan.rules[1].times), (3, 2));
@@ -377,6 +393,8 @@ mod tests {
             "command = 0\nstatus = \"busy\"",
             "command = 1\nnth = 2\nstatus = \"busy\"",
             "command = 1\nblock = 2\nstatus = \"busy\"",
+            "command = 1\nalert = 0",
+            "command = 1\nalert = 65",
             "command = 1\nstatus = \"busy\"\ntransport = \"timed-out\"",
             "command = 1\ntransfer = 1\ncorrupt = 1",
             "command = 1\nstatus = \"sleepy\"",

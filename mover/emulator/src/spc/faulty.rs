@@ -17,6 +17,9 @@ pub(super) fn respond<D: DeviceServer + ?Sized>(
     if fault.lose_buffer {
         device.lose_buffer();
     }
+    if let Some(flag) = fault.alert {
+        device.unit().sessions.raise(flag);
+    }
     let mut response = struck(device, fault, command);
     response.took = fault.hang;
     response

@@ -126,6 +126,18 @@ fn a_lost_buffer_alone() {
 }
 
 #[test]
+fn an_alert_alone_hinders_nothing_and_is_read_once() {
+    let mut rig = rig("[[fault]]\nopcode = \"WRITE(6)\"\nalert = 30");
+    rig.write_all(&[b"a"]);
+    // LOG SENSE, page 2Eh: parameters of five bytes, the flag in the last one.
+    let page = |rig: &mut Rig| {
+        let response = rig.data(&[0x4d, 0, 0x40 | 0x2e, 0, 0, 0, 0, 2, 0, 0]);
+        response[4 + 29 * 5 + 4]
+    };
+    assert_eq!((page(&mut rig), page(&mut rig)), (1, 0));
+}
+
+#[test]
 fn short_transfers() {
     let mut rig = rig(
         "[[fault]]\nopcode = \"WRITE(6)\"\ntransfer = 3\n[[fault]]\nopcode = \"READ(6)\"\ntransfer = 2",

@@ -36,7 +36,7 @@ impl Writing<'_> {
         };
         note(ledger, ended.clone(), self.progress)?;
         log::info!(
-            "volume {} is full: the set goes on on another at byte {} of its archive",
+            "the set's part on volume {} ends at byte {} of its archive: it goes on on another",
             self.label.name,
             ended.cursor.offset
         );
@@ -77,8 +77,21 @@ impl Writing<'_> {
             "{error}; the set goes on on another volume; retire volume {}, or clean the drive",
             self.label.name
         );
-        let upto = (part, at.cursor.entries);
-        let mut ledger = self.rewound(upto, |kept| kept.volume < part || kept.block <= at.block)?;
+        let path = journal::path_of(self.catalog.dir(), self.head.set);
+        self.end_part(Recovered::read(&path)?, at)
+    }
+
+    /// Ends the set's part on this volume at a checkpoint that it is found to hold.
+    /// What is known of the set behind that is durably forgotten.
+    pub(in crate::job) fn end_part(
+        &mut self,
+        recovered: Recovered,
+        at: Checkpoint,
+    ) -> Result<Checkpoint, JobError> {
+        let upto = (at.volume, at.cursor.entries);
+        let keep = |kept: &Checkpoint| kept.volume < at.volume || kept.block <= at.block;
+        let head = journal_head(self.session, &self.head, &self.label, &self.asked);
+        let mut ledger = Ledger::resumed(self.catalog, recovered, &head, upto, keep, |_| {})?;
         match self.end_volume(&at, &mut ledger) {
             Err(JobError::Drive(error)) => {
                 // What counts is where the journal and the index say that it ends.
@@ -92,17 +105,6 @@ impl Writing<'_> {
             }
             ended => ended,
         }
-    }
-
-    fn rewound(
-        &mut self,
-        upto: (u32, u64),
-        keep: impl Fn(&Checkpoint) -> bool,
-    ) -> Result<Ledger, JobError> {
-        let path = journal::path_of(self.catalog.dir(), self.head.set);
-        let recovered = Recovered::read(&path)?;
-        let head = journal_head(self.session, &self.head, &self.label, &self.asked);
-        Ledger::resumed(self.catalog, recovered, &head, upto, keep, |_| {})
     }
 
     /// Takes the volume in the drive as the set's next one.
@@ -139,7 +141,11 @@ impl Writing<'_> {
                 Err(error) => Err(error),
             };
             match taken {
-                Err(error @ (JobError::Refused(_) | JobError::Unfinished(_))) => {
+                Err(
+                    error @ (JobError::Refused(_)
+                    | JobError::OtherVolume(_)
+                    | JobError::Unfinished(_)),
+                ) => {
                     self.session.ask_again(error)?;
                 }
                 other => return other,
