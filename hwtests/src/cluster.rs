@@ -53,6 +53,10 @@ pub struct Plan {
     pub faults: [&'static str; 2],
     /// Services reach the coordinator by a proxy.
     pub by_proxy: bool,
+    /// Services know of no changer: volumes are brought by hand.
+    pub by_hand: bool,
+    /// The only drive that a node reaches, of nodes that do not reach both.
+    pub only: &'static [(&'static str, usize)],
 }
 
 impl Default for Plan {
@@ -64,7 +68,17 @@ impl Default for Plan {
             files: 20,
             faults: ["", ""],
             by_proxy: false,
+            by_hand: false,
+            only: &[],
         }
+    }
+}
+
+impl Plan {
+    /// Which drives a node reaches.
+    fn reaches(&self, node: &str) -> Vec<usize> {
+        let only = self.only.iter().find(|(one, _)| *one == node);
+        only.map_or_else(|| vec![0, 1], |(_, drive)| vec![*drive])
     }
 }
 
@@ -130,11 +144,11 @@ impl Cluster {
             cluster.proxy = Some(Proxy::start(at, to)?);
         }
         for &node in plan.nodes {
-            cluster.enroll(node, plan.by_proxy)?;
+            cluster.enroll(node, plan)?;
             cluster.control(&["node", "add", node])?.expect_success()?;
             cluster.start_service(node)?;
         }
-        cluster.drives_are_known(plan.nodes)?;
+        cluster.drives_are_known(plan)?;
         Ok(cluster)
     }
 
@@ -210,34 +224,42 @@ impl Cluster {
         let label = run(&mut label)?.expect_success()?;
         let label: Value = serde_json::from_str(&label.text())?;
         let uuid = label["uuid"].as_str().context("an identity")?.to_owned();
-        self.unload(volume)?;
+        self.tapelib(&["unload", volume])?;
         let add = ["volume", "add", volume, "--uuid", &uuid, "--pool", "daily"];
         self.control(&add)?.expect_success()?;
         self.volumes.insert(uuid, volume.to_owned());
         Ok(())
     }
 
-    fn unload(&self, volume: &str) -> Result<()> {
-        let unload = self.served.tapelib(&self.scratch, &["unload", volume])?;
-        unload.expect_success()?;
+    /// Moves a cartridge, as an operator does: `lh-tapelib`.
+    ///
+    /// # Errors
+    /// If it fails.
+    pub fn tapelib(&self, args: &[&str]) -> Result<()> {
+        let moved = self.served.tapelib(&self.scratch, args)?;
+        moved.expect_success()?;
         Ok(())
     }
 
-    fn enroll(&self, node: &str, by_proxy: bool) -> Result<()> {
+    fn enroll(&self, node: &str, plan: &Plan) -> Result<()> {
         let out = self.join(format!("nodes/{node}"));
         let text = out.to_str().context("a path of UTF-8")?;
         self.control(&["enroll", node, "--out", text])?
             .expect_success()?;
-        let coordinator = match by_proxy {
+        let coordinator = match plan.by_proxy {
             true => self.proxy_address(),
             false => self.listen_address(),
         };
         let of_node = |name: &String| format!("{name}?initiator={node}");
-        let drives: Vec<String> = self.served.drives.iter().map(of_node).collect();
-        let changer = of_node(&self.served.changer);
+        let drives = plan.reaches(node).into_iter();
+        let drives: Vec<String> = drives.map(|at| of_node(&self.served.drives[at])).collect();
+        let changers = match plan.by_hand {
+            true => Vec::new(),
+            false => vec![of_node(&self.served.changer)],
+        };
         let toml = format!(
             "coordinator = \"{coordinator}\"\ntls = \".\"\nstate = \"state\"\nsocket = \"sock\"\ndiscover = false\n\
-             drives = {drives:?}\nchangers = [{changer:?}]\nlook_s = 1\nbuffer_mib = 8\n\
+             drives = {drives:?}\nchangers = {changers:?}\nlook_s = 1\nbuffer_mib = 8\n\
              checkpoint_s = 0.05\n"
         );
         fs::write(out.join("mover.toml"), toml)?;
@@ -245,13 +267,14 @@ impl Cluster {
     }
 
     /// Waits until each node has said which drives it reaches.
-    fn drives_are_known(&self, nodes: &[&str]) -> Result<()> {
-        until("all nodes reach all drives", || {
+    fn drives_are_known(&self, plan: &Plan) -> Result<()> {
+        until("all nodes reach their drives", || {
             let rows = self.ask(&["node", "list"])?;
             let count = |row: &Value| row["row"]["reaches"].as_array().map_or(0, Vec::len);
+            let wanted = |row: &Value| row["key"].as_str().map_or(0, |key| plan.reaches(key).len());
             let rows = rows.as_array().context("a list")?;
-            let knowing = rows.iter().filter(|row| count(row) == 2).count();
-            Ok((knowing == nodes.len()).then_some(()))
+            let knowing = rows.iter().filter(|row| count(row) == wanted(row)).count();
+            Ok((knowing == plan.nodes.len()).then_some(()))
         })?;
         for serial in self.serials() {
             let args = ["drive", "change", &serial, "--pool", "drives"];

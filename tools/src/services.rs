@@ -220,6 +220,7 @@ fn under_way(node: &Name) -> Result<[Change; 3]> {
         attempts: 1,
         failures: 0,
         not_before: Time(0),
+        is_stopped: false,
     };
     let attempt = Attempt {
         node: node.clone(),

@@ -20,6 +20,9 @@ pub const WAIT_MS_MAX: u64 = 60_000;
 pub const STATUS_LINES_MAX: usize = 100;
 /// Longest text for people in an answer, in characters.
 pub const WORDS_CHARS_MAX: usize = 200;
+/// Characters of the same where it is all that is said: of one run, of a command that
+/// was not carried out.
+pub const ALONE_CHARS_MAX: usize = 4000;
 
 /// What an operator says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -381,7 +384,12 @@ pub fn one_line(text: &str) -> String {
 
 /// The same, cut to [`WORDS_CHARS_MAX`].
 pub fn words(text: &str) -> String {
-    let mut words: String = text.chars().take(WORDS_CHARS_MAX).collect();
+    cut(text, WORDS_CHARS_MAX)
+}
+
+/// The same, cut to so many characters.
+pub fn cut(text: &str, most: usize) -> String {
+    let mut words: String = text.chars().take(most).collect();
     if words.len() < text.len() {
         words.pop();
         words.push('…');

@@ -91,6 +91,9 @@ pub enum Kind {
     Restore(Restore),
     /// A cartridge is made a volume of the job's pool.
     Label(Label),
+    /// The volume of this identity, which is in the drive, goes back to its slot. A
+    /// coordinator wants that itself, for a node that does not reach the drive.
+    Unload(Uuid),
 }
 
 impl Kind {
@@ -257,7 +260,7 @@ impl Work {
         let hooks = [&self.before, &self.after].into_iter().flatten();
         let to = match &self.kind {
             Kind::Restore(restore) => Some(&restore.to),
-            Kind::Backup | Kind::Label(_) => None,
+            Kind::Backup | Kind::Label(_) | Kind::Unload(_) => None,
         };
         let mut texts = self.paths.iter().chain(&self.excludes).chain(to);
         let is_empty = self.paths.is_empty() && self.kind.is_backup();
@@ -296,7 +299,14 @@ impl Work {
                 let fits = (1..=VOLUMES_MAX).contains(&count);
                 (!fits).then(|| format!("a set on 1 to {VOLUMES_MAX} volumes"))
             }
-            Kind::Label(_) => (!self.paths.is_empty()).then(|| "a label has no paths".into()),
+            _ if !self.paths.is_empty() => Some("labels and unloads have no paths".into()),
+            Kind::Label(label) => {
+                let name = label.name.as_str();
+                let is_named = |c: u8| c.is_ascii_uppercase() || c.is_ascii_digit();
+                let is_wrong = name.len() > 6 || !name.bytes().all(is_named);
+                is_wrong.then(|| format!("{name} is no volume's name: 1 to 6 of A-Z and 0-9"))
+            }
+            Kind::Unload(_) => None,
         }
     }
 }

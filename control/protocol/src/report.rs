@@ -207,8 +207,12 @@ pub enum Fault {
     /// Either the drive or the cartridge of this volume, and why: which of them it
     /// is, shows when one is used without the other.
     Either(Uuid, String),
+    /// The library, and no drive: why.
+    Library(String),
     /// Nothing, but this volume was not to be had: why.
     Absent(Uuid, String),
+    /// Nothing, but this volume is in that drive, which the node cannot unload.
+    Elsewhere(Uuid, Name),
 }
 
 /// A set that is done.

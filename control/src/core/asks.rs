@@ -1,7 +1,8 @@
 //! What operators ask, and what they are answered.
 
 use longhaul_protocol::ask::{
-    AttemptStatus, DriveStatus, Lines, NodeStatus, RunStatus, Stands, Status, WAIT_MS_MAX, words,
+    ALONE_CHARS_MAX, AttemptStatus, DriveStatus, Lines, NodeStatus, RunStatus, Stands, Status,
+    WAIT_MS_MAX, WORDS_CHARS_MAX, cut, words,
 };
 use longhaul_protocol::{Answer, Ask, ExitStatus, Name, RunId, Time};
 
@@ -41,7 +42,7 @@ impl Coordinator {
         let answer = answer.unwrap_or_else(|error| {
             Some(Answer::Failed {
                 exit: error.exit(),
-                why: words(&error.to_string()),
+                why: cut(&error.to_string(), ALONE_CHARS_MAX),
             })
         });
         self.outputs
@@ -57,7 +58,12 @@ impl Coordinator {
         wait_ms: u64,
     ) -> Result<Option<Answer>, CommandError> {
         let run = self.state.runs.get(&id);
-        let status = self.run_status(now, &id, run.ok_or_else(|| unknown("run", &id))?);
+        let status = self.run_status(
+            now,
+            &id,
+            run.ok_or_else(|| unknown("run", &id))?,
+            ALONE_CHARS_MAX,
+        );
         if wait_ms == 0 || status.exit.is_some() {
             return Ok(Some(Answer::Run(Box::new(status))));
         }
@@ -90,7 +96,7 @@ impl Coordinator {
                 continue;
             }
             let run = self.state.runs.get(&waiter.run);
-            let status = run.map(|run| self.run_status(now, &waiter.run, run));
+            let status = run.map(|run| self.run_status(now, &waiter.run, run, ALONE_CHARS_MAX));
             let answer = match status {
                 Some(status) if !is_up && status.exit.is_none() => {
                     self.waiters.push(waiter);
@@ -110,7 +116,8 @@ impl Coordinator {
         self.waiters.retain(|waiter| waiter.asker != asker);
     }
 
-    fn run_status(&self, now: Time, id: &RunId, run: &Run) -> RunStatus {
+    /// How a run stands, in so many characters at most.
+    fn run_status(&self, now: Time, id: &RunId, run: &Run, most: usize) -> RunStatus {
         let newest = self.state.newest(id);
         let (stands, text, exit) = match &run.state {
             RunState::Waiting => (Stands::Waiting, self.why_words(now, id, run), None),
@@ -148,7 +155,7 @@ impl Coordinator {
         RunStatus {
             run: id.clone(),
             stands,
-            words: words(&text),
+            words: cut(&text, most),
             exit,
             attempt,
         }
@@ -168,8 +175,11 @@ impl Coordinator {
             }
         }
         failed.sort_by_cached_key(|(id, _)| std::cmp::Reverse(self.last(id)));
-        let lines =
-            |runs: Vec<(&RunId, &Run)>| Lines::of(runs, |(id, run)| self.run_status(now, id, run));
+        let lines = |runs: Vec<(&RunId, &Run)>| {
+            Lines::of(runs, |(id, run)| {
+                self.run_status(now, id, run, WORDS_CHARS_MAX)
+            })
+        };
         Status {
             epoch: self.state.counters.epoch,
             since: self.since.unwrap_or(now),

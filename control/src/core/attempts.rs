@@ -63,6 +63,11 @@ impl Coordinator {
             None if self.under_way(node, &one.attempt, one.token).is_none() => {
                 self.stop_stray(node, one.attempt.clone());
             }
+            None if self.is_stopped(&one.attempt) => {
+                let attempt = one.attempt.clone();
+                let how = Stop::Checkpoint;
+                self.send(node, What::Stop { attempt, how });
+            }
             None => {
                 // It may wait for the rest of a journal.
                 if one.point.is_none() {
@@ -71,6 +76,13 @@ impl Coordinator {
                 self.kept(node, &one.attempt);
             }
         }
+    }
+
+    /// Whether an operator has stopped its run. What was said of that to the service
+    /// may not have come to it.
+    fn is_stopped(&self, id: &AttemptId) -> bool {
+        let run = self.state.runs.get(&id.run);
+        run.is_some_and(|run| run.is_stopped)
     }
 
     /// An attempt whose order has not come to its service before that used its drive
@@ -237,8 +249,8 @@ impl Coordinator {
             };
             let has_moved = self.has_moved(&run.job.place, &attempt);
             let mut run = gone_on(run, &outcome, has_moved, now, retry_ms);
-            if is_worth_a_try && matches!(run.state, RunState::Held(_)) {
-                run.state = RunState::Waiting;
+            if is_worth_a_try && !run.is_stopped && run.state.is_open() {
+                (run.state, run.not_before) = (RunState::Waiting, now);
             }
             if let Err(error) = labelled {
                 run.state = RunState::Failed(format!("labelled, but not entered: {error}"));
@@ -329,6 +341,10 @@ fn closed(mut volume: Volume, id: &AttemptId, wrote: bool, outcome: Option<&Outc
 /// The run behind an attempt that has ended.
 fn gone_on(mut run: Run, outcome: &Outcome, has_moved: bool, now: Time, retry_ms: u64) -> Run {
     let words = || outcome.error.clone().unwrap_or_default();
+    if run.is_stopped && !is_done(outcome) {
+        run.state = RunState::Failed(words());
+        return run;
+    }
     if outcome.needs_volume {
         run.state = RunState::Waiting;
         return run;

@@ -9,6 +9,7 @@ use longhaul_protocol::{Command, ExitStatus, Name, RunId, Schedule, Time};
 use uuid::Uuid;
 
 use super::state::{Change, Drive, Key, Node, Run, RunState, Scheduled, Volume};
+use super::unload::UNLOAD;
 use super::{Coordinator, Output};
 use crate::schedule::{self, NoSchedule};
 
@@ -62,6 +63,9 @@ fn about_now(now: Time, run: &RunId) -> Result<()> {
         false => Ok(()),
     }
 }
+
+/// What runs are called that no job is kept of.
+const ONCE: [&str; 3] = ["restore", "label", UNLOAD];
 
 impl Coordinator {
     pub(super) fn command(&mut self, now: Time, command: Command) -> Result<()> {
@@ -205,6 +209,7 @@ impl Coordinator {
             token: Token::default(),
             closed: None,
             doubt: None,
+            inside: None,
             absent: None,
             writer: None,
             unfinished: None,
@@ -239,6 +244,10 @@ impl Coordinator {
     /// their node may be lost, or their drive.
     fn set_job(&mut self, job: Box<Job>) -> Result<()> {
         job.check()?;
+        if ONCE.contains(&job.name.as_str()) {
+            let what = "runs of this name are done once, and no job is kept of them";
+            return Err(CommandError::Senseless(format!("job {}: {what}", job.name)));
+        }
         if !job.work.kind.is_backup() {
             let what = "a restore or a label is done once, and no job is kept of it";
             return Err(CommandError::Senseless(format!("job {}: {what}", job.name)));
@@ -260,6 +269,10 @@ impl Coordinator {
     fn remove_job(&mut self, name: Name) -> Result<()> {
         if !self.state.jobs.contains_key(&name) {
             return Err(unknown("job", &name));
+        }
+        let mut schedules = self.state.schedules.iter();
+        if let Some((schedule, _)) = schedules.find(|(_, row)| row.schedule.job == name) {
+            return refused(format!("schedule {schedule} is of job {name}"));
         }
         self.change(Change::Removed(Key::Job(name)));
         Ok(())
@@ -308,14 +321,12 @@ impl Coordinator {
                 }
             }
             Kind::Label(label) => self.may_label(label)?,
+            Kind::Unload(_) => {
+                let what = "a coordinator unloads drives as it needs to";
+                return Err(CommandError::Senseless(what.into()));
+            }
         }
-        let run = Run {
-            job,
-            state: RunState::Waiting,
-            attempts: 0,
-            failures: 0,
-            not_before: id.due,
-        };
+        let run = Run::new(job, id.due);
         self.change(Change::Run(id, Box::new(run)));
         Ok(())
     }
@@ -341,13 +352,7 @@ impl Coordinator {
             return Ok(());
         }
         let job = self.state.jobs.get(&id.job).cloned();
-        let run = Run {
-            job: job.ok_or_else(|| unknown("job", &id.job))?,
-            state: RunState::Waiting,
-            attempts: 0,
-            failures: 0,
-            not_before: id.due,
-        };
+        let run = Run::new(job.ok_or_else(|| unknown("job", &id.job))?, id.due);
         self.change(Change::Run(id, Box::new(run)));
         Ok(())
     }
@@ -363,7 +368,7 @@ impl Coordinator {
             RunState::Waiting | RunState::Held(_) => run.state = RunState::Failed(words.into()),
             RunState::Active => {
                 // Its end will not be a reason to begin again.
-                run.failures = run.job.retries;
+                run.is_stopped = true;
                 if let Some((attempt, of)) = self.state.newest(&id) {
                     let node = of.node.clone();
                     let how = Stop::Checkpoint;
@@ -380,7 +385,7 @@ impl Coordinator {
         let mut run = run.ok_or_else(|| unknown("run", &id))?;
         match run.state {
             RunState::Held(_) | RunState::Failed(_) => {
-                run.state = RunState::Waiting;
+                (run.state, run.is_stopped) = (RunState::Waiting, false);
                 run.failures = 0;
                 run.not_before = now;
             }

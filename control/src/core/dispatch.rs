@@ -32,6 +32,8 @@ pub enum Why {
     NoVolume(Name),
     /// A volume that it needs is not there, or somebody else has it.
     NotTheVolume(Uuid),
+    /// A volume that it needs is in a drive that its node does not reach.
+    Inside(Uuid, Name),
 }
 
 /// What an attempt is to have.
@@ -85,11 +87,15 @@ impl Coordinator {
         if let Some(other) = self.begun_elsewhere(now, id, &node) {
             return Err(Why::Given(other));
         }
-        let earlier = self.state.resumable(id);
+        let earlier = self
+            .state
+            .resumable(id)
+            .filter(|(_, attempt)| !self.is_over_there(run, attempt));
         let drive = self.drive(now, run, &node, earlier.map(|(_, attempt)| attempt))?;
         let volumes = match &run.job.work.kind {
             Kind::Backup => self.volumes(now, run, id, earlier.map(|(_, attempt)| attempt))?,
             Kind::Restore(restore) => self.these(restore.volumes.clone())?,
+            Kind::Unload(volume) => self.these(vec![*volume])?,
             // That it may overwrite.
             Kind::Label(label) => {
                 let known = label
@@ -99,12 +105,24 @@ impl Coordinator {
                 self.these(known.map(|(uuid, _)| uuid).into_iter().collect())?
             }
         };
+        if let Some((uuid, inside)) = self.out_of_reach(&node, &drive, &volumes) {
+            return Err(Why::Inside(uuid, inside));
+        }
         Ok(Plan {
             node,
             drive,
             volumes,
             resumes: earlier.map(|(number, _)| number),
         })
+    }
+
+    /// Whether a run begins afresh elsewhere: it would end the set of this attempt where
+    /// that lies, and begin another behind it, but nothing is appended there.
+    fn is_over_there(&self, run: &Run, attempt: &Attempt) -> bool {
+        let point = attempt.point.as_ref().map(|point| point.volume);
+        let last = point.or(attempt.volumes.last().copied());
+        let last = last.and_then(|uuid| self.state.volumes.get(&uuid));
+        run.job.restart == Restart::Fresh && last.is_some_and(|last| last.closed.is_some())
     }
 
     /// An earlier run of the same job that is not over, or one that is under
@@ -210,7 +228,9 @@ impl Coordinator {
             // First the one that ends in what this run has begun.
             let usable = usable.min_by_key(|(_, volume)| {
                 let is_begun = volume.unfinished.is_some();
-                (!is_begun, volume.absent.is_some(), volume.doubt.is_some())
+                // Of those that were not to be had, the one tried longest ago.
+                let absent = volume.absent.as_ref().map(|_| volume.token);
+                (absent, !is_begun, volume.doubt.is_some())
             });
             let (uuid, _) = usable.ok_or_else(|| Why::NoVolume(run.job.volumes.clone()))?;
             volumes.push(*uuid);
@@ -266,6 +286,8 @@ impl Coordinator {
             if let Some(mut volume) = self.state.volumes.get(uuid).cloned() {
                 volume.writer = Some(attempt_id.clone());
                 volume.token = token;
+                // Whoever does not find it there says so.
+                volume.inside = None;
                 self.change(Change::Volume(*uuid, volume));
             }
         }

@@ -158,7 +158,14 @@ mod tests {
     fn a_schedule_of_a_job_that_is_gone_says_so() {
         let mut coordinator = coordinator(CatchUp::One);
         let job = name("db");
-        command_of(&mut coordinator, Command::RemoveJob { job });
+        command_of(&mut coordinator, Command::RemoveJob { job: job.clone() });
+        assert!(
+            coordinator.state.jobs.contains_key(&job),
+            "it has a schedule"
+        );
+        // Coordinators before this one have removed such jobs.
+        let gone = super::super::state::Key::Job(job);
+        coordinator.state.apply(Change::Removed(gone));
         let told = tick(&mut coordinator, 15);
         assert!(
             matches!(&told[..], [Output::Notify(Notice::Failed(..))]),

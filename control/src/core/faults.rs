@@ -58,7 +58,9 @@ impl Coordinator {
                         self.close_bad(uuid, &why);
                     }
                 }
+                Fault::Library(_) => {}
                 Fault::Absent(uuid, why) => is_news |= self.is_absent(attempt, uuid, &why),
+                Fault::Elsewhere(uuid, other) => is_news |= self.is_inside(attempt, uuid, other),
                 Fault::Either(uuid, why) => {
                     let is_volumes = attempt.volumes.contains(&uuid)
                         && self.doubt_volume(serial, uuid, &why, outcome);

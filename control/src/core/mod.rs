@@ -18,6 +18,7 @@
 //! | `faults` | which of a drive and a cartridge is at fault |
 //! | `due` | schedules whose time has come |
 //! | `dispatch` | which waiting run begins where |
+//! | `unload` | volumes that are brought out of drives for others |
 //! | `occurrences` | what services begin by themselves |
 //! | `commands` | what operators want |
 //! | `asks` | what operators ask, and what they are answered |
@@ -39,6 +40,7 @@ mod rows;
 pub mod state;
 #[cfg(test)]
 mod tests;
+mod unload;
 mod waits;
 mod why;
 
@@ -253,6 +255,7 @@ impl Coordinator {
             Input::AskerGone(asker) => self.asker_gone(asker),
         }
         if decides {
+            self.unload_for_others(now);
             self.dispatch(now);
         }
         self.answer_waiters(now);

@@ -304,13 +304,7 @@ impl Coordinator {
         };
         let is_in_the_way = self.is_in_the_way(seen);
         let known = self.state.runs.get(&id.run).cloned();
-        let run = known.unwrap_or(Run {
-            job,
-            state: RunState::Waiting,
-            attempts: 0,
-            failures: 0,
-            not_before: id.run.due,
-        });
+        let run = known.unwrap_or(Run::new(job, id.run.due));
         let state = match is_in_the_way {
             true => run.state.clone(),
             false => RunState::Active,

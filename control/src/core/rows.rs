@@ -259,6 +259,7 @@ mod tests {
             attempts: 0,
             failures: 0,
             not_before: Time(due),
+            is_stopped: false,
         };
         Change::Run(id, Box::new(run))
     }

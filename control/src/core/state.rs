@@ -130,6 +130,9 @@ pub struct Volume {
     /// A drive that did badly with it, since when none did well.
     #[serde(default)]
     pub doubt: Option<Name>,
+    /// The drive that it is in, where a node has not reached that drive.
+    #[serde(default)]
+    pub inside: Option<Name>,
     /// It was not to be had when it was wanted last, and why: it is taken last.
     #[serde(default)]
     pub absent: Option<String>,
@@ -177,6 +180,9 @@ pub struct Run {
     pub failures: u32,
     /// Its next attempt is not begun before.
     pub not_before: Time,
+    /// An operator has stopped it: its attempt is its last one.
+    #[serde(default)]
+    pub is_stopped: bool,
 }
 
 /// Where a run stands.
@@ -193,6 +199,20 @@ pub enum RunState {
     Done(ExitStatus),
     /// It has failed, or was stopped, and why.
     Failed(String),
+}
+
+impl Run {
+    /// A run that waits for its first attempt, which is not begun before this.
+    pub fn new(job: Job, not_before: Time) -> Run {
+        Run {
+            job,
+            state: RunState::Waiting,
+            attempts: 0,
+            failures: 0,
+            not_before,
+            is_stopped: false,
+        }
+    }
 }
 
 impl RunState {
@@ -397,6 +417,15 @@ impl State {
             None => self.open.range::<RunId, _>(..),
         };
         open.filter_map(|id| Some((id, self.runs.get(id)?)))
+    }
+
+    /// All runs of a job, in the order in which they were due.
+    pub fn runs_of(&self, job: &Name) -> impl Iterator<Item = (&RunId, &Run)> {
+        let at = |due| RunId {
+            job: job.clone(),
+            due,
+        };
+        self.runs.range(at(Time(i64::MIN))..=at(Time(i64::MAX)))
     }
 
     /// The attempts that are under way on a node, in their order.

@@ -50,7 +50,9 @@ impl Coordinator {
         let waits = open.filter_map(|(id, run)| {
             let why = match run.state {
                 RunState::Waiting => match self.why_waits(now, id)? {
-                    Why::NoVolume(_) | Why::NotTheVolume(_) => self.why_words(now, id, run),
+                    Why::NoVolume(_) | Why::NotTheVolume(_) | Why::Inside(..) => {
+                        self.why_words(now, id, run)
+                    }
                     _ => return None,
                 },
                 RunState::Active => {

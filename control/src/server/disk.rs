@@ -8,7 +8,7 @@ use std::sync::Arc;
 use longhaul_catalog::{Catalog, SetPart, SetRecord, SetState, Volume};
 use longhaul_protocol::ask::{Events, ROWS_MAX, Row};
 use longhaul_protocol::report::{Part, SetDone};
-use longhaul_protocol::{AttemptId, Time};
+use longhaul_protocol::{AttemptId, RunId, Time};
 
 use super::search::Searcher;
 use super::store::{Entered, Failure, ReadJournal, Search, Store};
@@ -54,16 +54,15 @@ impl Disk {
     }
 
     /// Takes a set into the catalog. It is on the tape whatever becomes of this.
-    fn enter(&self, entered: &Entered) {
-        if let Err(error) = self.try_enter(entered) {
-            log::error!(
-                "the set {} of {} is done, and the catalog does not know it: {}; take it in with \
+    fn enter(&self, entered: &Entered) -> Result<(), String> {
+        self.try_enter(entered).map_err(|error| {
+            format!(
+                "set {} is done, and the catalog does not know it: {}; take it in with \
                  `lh-mover scan`",
                 entered.set.uuid,
-                entered.attempt,
                 chain(&*error)
-            );
-        }
+            )
+        })
     }
 
     fn try_enter(&self, entered: &Entered) -> Result<(), Failure> {
@@ -88,6 +87,7 @@ impl Disk {
         self.catalog.set_file(set.uuid)?;
         for (part, name) in set.parts.iter().zip(&entered.volumes) {
             if self.catalog.volume(part.volume)?.is_none() {
+                self.make_way(name)?;
                 self.catalog.put_volume(&Volume {
                     uuid: part.volume,
                     name: name.clone(),
@@ -99,6 +99,18 @@ impl Disk {
             }
         }
         Ok(self.catalog.put_set(&record(set, &entered.paths))?)
+    }
+
+    /// Another volume that the catalog has under a name is none of the coordinator's
+    /// any more: its cartridge was labelled anew, or removed. Its sets stay, under a
+    /// name that no volume can have.
+    fn make_way(&self, name: &str) -> Result<(), Failure> {
+        let Some(old) = self.catalog.volume_by_name(name)? else {
+            return Ok(());
+        };
+        let other = format!("{name}~{}", old.uuid);
+        log::warn!("the catalog has another volume {name}, which is {other} from now on");
+        Ok(self.catalog.put_volume(&Volume { name: other, ..old })?)
     }
 
     /// Removes the files of attempts that are of use to nobody any more.
@@ -154,14 +166,22 @@ impl Store for Disk {
         Ok(self.sets.keep(attempt, part)?)
     }
 
-    fn commit(&mut self, now: Time, changes: &[Change], sets: &[Entered]) -> Result<(), Failure> {
+    fn commit(
+        &mut self,
+        now: Time,
+        changes: &[Change],
+        sets: &[Entered],
+    ) -> Result<Vec<(RunId, String)>, Failure> {
         self.journals.sync()?;
         self.sets.sync()?;
-        for entered in sets {
-            self.enter(entered);
-        }
+        let left_out = sets.iter().filter_map(|entered| {
+            let why = self.enter(entered).err()?;
+            Some((entered.attempt.run.clone(), why))
+        });
+        let left_out = left_out.collect();
         self.database.commit(now, changes)?;
-        self.forget(changes)
+        self.forget(changes)?;
+        Ok(left_out)
     }
 
     fn events(&self, query: &Events) -> Result<(Vec<Row>, Option<String>), Failure> {

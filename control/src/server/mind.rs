@@ -360,7 +360,10 @@ impl<S: Store> Mind<S> {
     fn settle(&mut self) -> Result<(), Failure> {
         loop {
             if self.is_to_commit() {
-                self.store.commit(now(), &self.changes, &self.sets)?;
+                let left_out = self.store.commit(now(), &self.changes, &self.sets)?;
+                for (run, why) in left_out {
+                    self.actions.push(Action::Notify(Notice::Damaged(run, why)));
+                }
                 self.changes.clear();
                 self.sets.clear();
                 self.has_parts = false;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use longhaul_protocol::ask::{Events, Find, Row};
 use longhaul_protocol::report::{Part, SetDone};
-use longhaul_protocol::{Answer, AttemptId, Time};
+use longhaul_protocol::{Answer, AttemptId, RunId, Time};
 use uuid::Uuid;
 
 use crate::core::state::Change;
@@ -50,11 +50,17 @@ pub trait Store: Send + 'static {
     fn keep_set(&mut self, attempt: &AttemptId, part: &Part) -> Result<(), Failure>;
 
     /// Makes all pieces durable, takes these sets into the catalog, and then makes
-    /// these changes, all or none.
+    /// these changes, all or none. Gives the runs whose sets could not be taken in,
+    /// and why: they are on tape all the same.
     ///
     /// # Errors
     /// The reason.
-    fn commit(&mut self, now: Time, changes: &[Change], sets: &[Entered]) -> Result<(), Failure>;
+    fn commit(
+        &mut self,
+        now: Time,
+        changes: &[Change],
+        sets: &[Entered],
+    ) -> Result<Vec<(RunId, String)>, Failure>;
 
     /// What happened, the newest first, and behind what key there is more.
     ///

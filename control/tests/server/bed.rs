@@ -81,7 +81,12 @@ impl Store for Memory {
 
     fn copy_if_due(&mut self, _now: Time) {}
 
-    fn commit(&mut self, _now: Time, changes: &[Change], sets: &[Entered]) -> Result<(), Failure> {
+    fn commit(
+        &mut self,
+        _now: Time,
+        changes: &[Change],
+        sets: &[Entered],
+    ) -> Result<Vec<(RunId, String)>, Failure> {
         let pause = self.0.lock().expect("a disk").pause;
         std::thread::sleep(pause);
         let mut disk = self.0.lock().expect("a disk");
@@ -96,7 +101,7 @@ impl Store for Memory {
         }
         disk.commits += 1;
         disk.entered.extend_from_slice(sets);
-        Ok(())
+        Ok(Vec::new())
     }
 
     fn reader(&self) -> ReadJournal {
@@ -353,6 +358,7 @@ fn add(state: &mut State, node: &str) {
         attempts: 1,
         failures: 0,
         not_before: Time(0),
+        is_stopped: false,
     };
     let attempt = Attempt {
         node: name(node),

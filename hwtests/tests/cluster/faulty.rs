@@ -2,6 +2,8 @@
 
 use anyhow::{Context, Result, ensure};
 use longhaul_hwtests::cluster::{Cluster, Plan, Shown, cluster};
+use longhaul_hwtests::compare::{below, expect_equal};
+use longhaul_hwtests::until::until;
 use serde_json::{Value, json};
 
 /// A write behind the middle fails, once: on this cartridge, in this drive.
@@ -134,5 +136,142 @@ fn a_cartridge_that_is_worn_out_is_closed_and_its_drive_goes_on() -> Result<()> 
             "{second}"
         );
         Ok(())
+    })
+}
+
+#[test]
+fn r9_r24_checkpoints_behind_a_closed_cartridge_are_gone_on_from() -> Result<()> {
+    let plan = Plan {
+        faults: [ONCE, ONCE],
+        ..Plan::default()
+    };
+    cluster(&plan, |cluster| {
+        cluster.job("docs", "a", json!({}))?;
+        let run = cluster.begin("docs")?;
+        until("the third attempt is under way", || {
+            Ok((cluster.shown(&run)?.attempts.len() == 3).then_some(()))
+        })?;
+        let shown = cluster.in_the_middle(&run, 3, 14_000_000)?;
+        let bad = &shown.attempts[0]["volumes"][0];
+        let point = &shown.attempts[2]["point"];
+        ensure!(point["volume"] != *bad, "{point}");
+        cluster.take_service("a")?.kill()?;
+        cluster.start_service("a")?;
+        let shown = cluster.is_done(&run)?;
+        let [.., last] = &shown.attempts[..] else {
+            anyhow::bail!("four attempts: {shown:#?}");
+        };
+        ensure!(
+            shown.attempts.len() == 4 && last["resumes"] == 3,
+            "{shown:#?}"
+        );
+        ensure!(parts(&shown)?.len() == 2, "{last}");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_next_volume_that_is_not_there_is_passed_by_and_no_other_is_blamed() -> Result<()> {
+    let plan = Plan {
+        capacity: "16MiB",
+        files: 22,
+        ..Plan::default()
+    };
+    cluster(&plan, |cluster| {
+        cluster.job("docs", "a", json!({}))?;
+        let run = cluster.begin("docs")?;
+        cluster.in_the_middle(&run, 1, 1_000_000)?;
+        // The first to be taken next.
+        let gone = "00000000-0000-4000-8000-000000000001";
+        let add = ["volume", "add", "LH0099", "--uuid", gone, "--pool", "daily"];
+        cluster.control(&add)?.expect_success()?;
+        let shown = cluster.is_done(&run)?;
+        let tried: Vec<&Value> = shown.attempts.iter().map(|one| &one["volumes"]).collect();
+        ensure!(tried.len() == 3 && tried[1][1] == gone, "{tried:?}");
+        ensure!(
+            shown.attempts[1]["ended"]["faults"][0]["absent"][0] == gone,
+            "{shown:#?}"
+        );
+        for (name, is_absent) in [("LH0001", false), ("LH0002", false), ("LH0099", true)] {
+            let row = volume(cluster, name)?;
+            ensure!(row["absent"].is_string() == is_absent, "{row}");
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn without_a_changer_the_next_volume_is_asked_of_an_operator_who_brings_it() -> Result<()> {
+    let plan = Plan {
+        capacity: "16MiB",
+        files: 22,
+        by_hand: true,
+        ..Plan::default()
+    };
+    cluster(&plan, |cluster| {
+        let serial = cluster.serials()[0].clone();
+        let more = json!({ "drive": {"serial": serial} });
+        cluster.job("docs", "a", more)?;
+        cluster.tapelib(&["load", "LH0001", "--drive", &serial])?;
+        let run = cluster.begin("docs")?;
+        // One of both is in the drive: which is the coordinator's choice.
+        let shown = cluster.ends_with(&run, 7)?;
+        let words = shown.status["words"].as_str().unwrap_or_default();
+        ensure!(words.contains("is needed in"), "{words}");
+        for name in ["LH0001", "LH0002"] {
+            let row = volume(cluster, name)?;
+            ensure!(row["closed"].is_null() || row["closed"] == "full", "{row}");
+        }
+        cluster.tapelib(&["unload", "LH0001"])?;
+        cluster.tapelib(&["load", "LH0002", "--drive", &serial])?;
+        cluster
+            .control(&["run", "resume", &run])?
+            .expect_success()?;
+        let shown = cluster.ends_with(&run, 0)?;
+        ensure!(parts(&shown)?.len() == 2, "{shown:#?}");
+        cluster.tapelib(&["unload", "LH0002"])?;
+        cluster.restores(&shown)
+    })
+}
+
+#[test]
+fn a_cartridge_that_is_labelled_anew_under_its_name_is_in_the_catalog_with_its_new_sets()
+-> Result<()> {
+    let plan = Plan {
+        files: 2,
+        volumes: &["LH0001"],
+        ..Plan::default()
+    };
+    cluster(&plan, |cluster| {
+        cluster.job("docs", "a", json!({}))?;
+        cluster.is_done(&cluster.begin("docs")?)?;
+        let serial = cluster.serials()[0].clone();
+        let label = [
+            "volume",
+            "label",
+            "LH0001",
+            "--barcode",
+            "LH0001L9",
+            "--pool",
+            "daily",
+        ];
+        let on = ["--node", "a", "--drive", &serial, "--overwrite", "LH0001"];
+        cluster
+            .control(&[&label[..], &on].concat())?
+            .expect_success()?;
+        let shown = cluster.ends_with(&cluster.begin("docs")?, 0)?;
+        let new = &shown.only()?["ended"]["set"]["uuid"];
+        let sets = cluster.ask(&["set", "list", "--job", "docs"])?;
+        let sets = sets.to_string();
+        ensure!(
+            sets.contains(new.as_str().context("an identity")?),
+            "{sets}"
+        );
+        let to = cluster.join("again");
+        let restore = ["restore", "--job", "docs", "--wait", "--to"];
+        cluster
+            .control(&[&restore[..], &[to.to_str().context("UTF-8")?]].concat())?
+            .expect_success()?;
+        expect_equal(&cluster.tree(), &below(&to, &cluster.tree())?)
     })
 }

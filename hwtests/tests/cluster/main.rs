@@ -13,5 +13,6 @@ mod ends;
 mod faulty;
 mod jobs;
 mod notices;
+mod reach;
 mod released;
 mod stopped;

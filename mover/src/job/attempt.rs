@@ -79,7 +79,7 @@ impl Task {
         dir.join("carried.journal")
     }
 
-    fn key(&self, token: Token) -> Key {
+    pub(super) fn key(&self, token: Token) -> Key {
         key(self.cluster, token)
     }
 
@@ -120,6 +120,7 @@ pub fn run(
         (Err(error), _) => failed(&task.dir, &error),
         (Ok(()), Kind::Restore(restore)) => once::restore(task, restore, progress),
         (Ok(()), Kind::Label(label)) => once::label(task, label),
+        (Ok(()), Kind::Unload(_)) => once::unload(task),
         (Ok(()), Kind::Backup) => {
             let mut problems = Vec::new();
             let (result, heard) = backed_up(task, progress, &mut problems);

@@ -1,7 +1,7 @@
 //! What is at fault for how an attempt has ended, as far as the drive tells.
 
-use longhaul_protocol::ExitStatus;
 use longhaul_protocol::report::{Fault, Outcome};
+use longhaul_protocol::{ExitStatus, Name};
 use uuid::Uuid;
 
 use super::JobError;
@@ -30,9 +30,8 @@ pub(super) fn with_drive<T>(
     volume: Option<Uuid>,
     job: impl FnOnce(&mut Session) -> Result<T, JobError>,
 ) -> (Result<T, JobError>, Heard) {
-    let volume = volume.or(mounts.identity());
     let mut heard = Heard {
-        volume,
+        volume: volume.or(mounts.identity()),
         ..Heard::default()
     };
     let mut session = match Session::open(mounts, purpose) {
@@ -41,9 +40,11 @@ pub(super) fn with_drive<T>(
     };
     heard.before = session.alerts_before().to_vec();
     let result = job(&mut session);
-    heard.volume = session.volume().or(volume);
+    heard.volume = session.at_stake().or(volume);
     match &result {
         Ok(_) => heard.after = session.release(),
+        // Nothing is on its way to the tape: somebody may change the cartridge.
+        Err(error) if is_orderly(error) => heard.after = session.release(),
         Err(error) if answers(error) => heard.after = session.alerts(),
         Err(_) => {}
     }
@@ -70,18 +71,20 @@ impl Heard {
             }
         }
         outcome.alerts = alerts.iter().map(ToString::to_string).collect();
-        let (Some(error), Some(volume)) = (error, self.volume) else {
+        let Some(error) = error else {
             return;
         };
-        if is_absent(error) {
-            outcome
-                .faults
-                .push(Fault::Absent(volume, error.to_string()));
-        } else if outcome.faults.is_empty() && is_suspicious(error) {
-            outcome
-                .faults
-                .push(Fault::Either(volume, error.to_string()));
-        }
+        let why = error.to_string();
+        let fault = match (self.volume, inside(error)) {
+            (Some(volume), Some(drive)) => Fault::Elsewhere(volume, drive),
+            (Some(volume), None) if is_absent(error) => Fault::Absent(volume, why),
+            _ if is_librarys(error) => Fault::Library(why),
+            (Some(volume), None) if outcome.faults.is_empty() && is_suspicious(error) => {
+                Fault::Either(volume, why)
+            }
+            _ => return,
+        };
+        outcome.faults.push(fault);
     }
 }
 
@@ -115,13 +118,51 @@ fn is_absent(error: &JobError) -> bool {
     }
 }
 
-/// How an attempt ends with this error. Nobody has typed the names of its drive and
-/// its volume: a drive that is not there is gone, and a volume somebody has to bring.
+/// The other drive that the volume is in.
+fn inside(error: &JobError) -> Option<Name> {
+    match error {
+        JobError::BrokenOff { cause, .. } => inside(cause),
+        JobError::Elsewhere { drive, .. } => drive.parse().ok(),
+        _ => None,
+    }
+}
+
+/// Whether the library has failed, and no drive.
+fn is_librarys(error: &JobError) -> bool {
+    match error {
+        JobError::BrokenOff { cause, .. } => is_librarys(cause),
+        JobError::Changer(_) | JobError::Library(_) => true,
+        _ => false,
+    }
+}
+
+/// How an attempt ends with this error. Nobody has typed the names of its drive, its
+/// library and its volume: a drive that is not there is gone, and a volume somebody has
+/// to bring.
 pub(super) fn exit_of(error: &JobError) -> ExitStatus {
     match error {
-        JobError::Open(OpenError::Name(_)) => ExitStatus::Device,
+        JobError::Open(OpenError::Name(_)) | JobError::Library(OpenError::Name(_)) => {
+            ExitStatus::Device
+        }
         error if is_absent(error) => ExitStatus::Operator,
+        error if inside(error).is_some() && error.exit_status() != ExitStatus::Held => {
+            ExitStatus::Operator
+        }
         error => error.exit_status(),
+    }
+}
+
+/// Whether it is not the drive that ended the attempt, and it waits for somebody.
+fn is_orderly(error: &JobError) -> bool {
+    match error {
+        JobError::BrokenOff { cause, .. } => is_orderly(cause),
+        JobError::NeedsVolume(_)
+        | JobError::Full(_)
+        | JobError::OtherVolume(_)
+        | JobError::Usage(_)
+        | JobError::Refused(_)
+        | JobError::Damaged(_) => true,
+        _ => false,
     }
 }
 

@@ -41,6 +41,20 @@ pub enum JobError {
     /// for.
     #[error("{0}")]
     OtherVolume(String),
+    /// The volume that was asked for is in another drive, which cannot be unloaded from
+    /// here.
+    #[error("volume {volume} is in drive {drive}, which cannot be unloaded from here: {cause}")]
+    Elsewhere {
+        /// What is read on its cartridge.
+        volume: String,
+        /// The drive's serial number.
+        drive: String,
+        /// Why it cannot.
+        cause: Box<JobError>,
+    },
+    /// There is no path to the library.
+    #[error("the library: {0}")]
+    Library(OpenError),
     /// Somebody else has the drive or the volume.
     #[error("{0}")]
     Held(String),
@@ -103,16 +117,24 @@ impl JobError {
                 drive::Kind::Operator => ExitStatus::Operator,
             },
             JobError::Changer(error) => of_changer(&error.trouble),
-            JobError::Open(OpenError::Name(_)) => ExitStatus::Usage,
-            JobError::Open(OpenError::Held(_)) => ExitStatus::Held,
-            JobError::Open(OpenError::Broken(_)) | JobError::Medium(_) => ExitStatus::Device,
+            JobError::Open(OpenError::Name(_)) | JobError::Library(OpenError::Name(_)) => {
+                ExitStatus::Usage
+            }
+            JobError::Open(OpenError::Held(_)) | JobError::Library(OpenError::Held(_)) => {
+                ExitStatus::Held
+            }
+            JobError::Open(OpenError::Broken(_))
+            | JobError::Library(OpenError::Broken(_))
+            | JobError::Medium(_) => ExitStatus::Device,
             // A catalog of another version, or a damaged one, is left alone.
             JobError::Refused(_)
             | JobError::OtherVolume(_)
             | JobError::Damaged(_)
             | JobError::Catalog(_) => ExitStatus::Refused,
             JobError::Held(_) => ExitStatus::Held,
-            JobError::BrokenOff { cause, .. } => cause.exit_status(),
+            JobError::BrokenOff { cause, .. } | JobError::Elsewhere { cause, .. } => {
+                cause.exit_status()
+            }
             JobError::Journal(error) => of_journal(error),
             JobError::Unfinished(_) => ExitStatus::Unfinished,
             // The disk is full, a folder cannot be made: a person has to look.

@@ -36,7 +36,8 @@ impl Library {
     /// # Errors
     /// If the name names no changer, it does not answer, or somebody holds it.
     pub fn open(name: &str, state: &Path) -> Result<Library, JobError> {
-        let changer = Changer::open(transport::open_changer(name)?, state)?;
+        let transport = transport::open_changer(name).map_err(JobError::Library)?;
+        let changer = Changer::open(transport, state)?;
         Ok(Library {
             name: name.to_owned(),
             changer,
@@ -117,14 +118,8 @@ impl Library {
     /// # Errors
     /// If there is no such drive or volume, or no free slot; the changer's.
     pub fn exchange(&mut self, serial: &str, volume: &str) -> Result<Option<String>, JobError> {
-        let mut inventory = self.changer.inventory()?;
+        let mut inventory = self.put_back(serial)?;
         let drive = self.named(inventory.drive(serial))?.clone();
-        if drive.full {
-            let home = inventory
-                .home_of(&drive)
-                .ok_or_else(|| self.trouble(Trouble::Occupied("there is no free slot".into())))?;
-            inventory = self.changer.carry(drive.address, home)?;
-        }
         let mut source = self.named(inventory.volume(volume))?.clone();
         if source.kind == ElementType::DataTransfer {
             inventory = self.unload(volume, None)?;
@@ -132,6 +127,23 @@ impl Library {
         }
         self.changer.carry(source.address, drive.address)?;
         Ok(source.volume_tag)
+    }
+
+    /// Puts what is in the drive of this serial number, which has let it go, back to
+    /// a slot.
+    ///
+    /// # Errors
+    /// If there is no such drive, or no free slot; the changer's.
+    pub fn put_back(&mut self, serial: &str) -> Result<Inventory, JobError> {
+        let inventory = self.changer.inventory()?;
+        let drive = self.named(inventory.drive(serial))?;
+        if !drive.full {
+            return Ok(inventory);
+        }
+        let (address, home) = (drive.address, inventory.home_of(drive));
+        let home =
+            home.ok_or_else(|| self.trouble(Trouble::Occupied("there is no free slot".into())))?;
+        Ok(self.changer.carry(address, home)?)
     }
 
     /// Has a drive let its volume go, and brings the volume to a slot: to the
@@ -185,7 +197,11 @@ impl Library {
         match unloaded() {
             // Its holder has let it go, and waits for another.
             Err(error) if error.exit_status() == ExitStatus::Held && source.accessible => Ok(()),
-            other => other,
+            other => other.map_err(|cause| JobError::Elsewhere {
+                volume: source.volume_tag.clone().unwrap_or_default(),
+                drive: serial_of(source).unwrap_or_default(),
+                cause: Box::new(cause),
+            }),
         }
     }
 

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::JobError;
 use super::library::{Library, Loaded};
+use super::session::Purpose;
 use crate::drive::Key;
 
 /// What a job was given to find its volumes.
@@ -84,6 +85,24 @@ impl Mounts {
     /// What the label of the volume in use must say, if that was said.
     pub(super) fn identity(&self) -> Option<Uuid> {
         self.identities.get(self.used).copied()
+    }
+
+    /// The one behind the volume in use, if it has a name.
+    pub(super) fn behind(&self) -> Option<&str> {
+        self.volumes.get(self.used + 1).map(String::as_str)
+    }
+
+    /// Where nobody but a person brings volumes to an assigned drive, whichever of
+    /// those to be written to is in it is the one in use.
+    pub(super) fn found(&mut self, volume: Uuid, purpose: Purpose) {
+        let mut identities = self.identities.iter();
+        let is_left_to_people = self.library.is_none() && self.assignment.is_some();
+        if let Some(at) = identities.position(|uuid| *uuid == volume)
+            && is_left_to_people
+            && purpose == Purpose::Write
+        {
+            self.used = at;
+        }
     }
 
     /// The one behind the volume in use that is not called one of these names,

@@ -1,24 +1,27 @@
-//! What a coordinator has done once, and is no backup: a restore, a label.
+//! What a coordinator has done once, and is no backup: a restore, a label, a drive
+//! that is unloaded.
 
 use std::path::PathBuf;
 use std::time::SystemTime;
 
 use longhaul_catalog::Catalog;
 use longhaul_format::archive::RECORD_BYTES;
-use longhaul_protocol::Time;
 use longhaul_protocol::job::{self, Label, Restore};
 use longhaul_protocol::report::Outcome;
+use longhaul_protocol::{ExitStatus, Time};
 use longhaul_words::bytes;
 
 use super::adopt::{self, Choice};
 use super::attempt::{self, Task};
 use super::blame::{self, Heard};
 use super::restore::{self, Restored};
-use super::session::Purpose;
+use super::session::{self, Purpose};
 use super::{JobError, label};
+use crate::drive::{self, Drive};
 use crate::progress::Progress;
 use crate::restore::Overwrite;
 use crate::source::Problem;
+use crate::transport;
 
 /// Restores. The set's rows come from its index on the tape: this node need not
 /// know the set.
@@ -92,11 +95,43 @@ pub(super) fn label(task: &Task, label: &Label) -> Outcome {
         };
         label::run(session, &options)
     });
+    let is_typed = matches!(&result, Err(error) if error.exit_status() == ExitStatus::Usage);
     let words = result.map(|labelled| {
         let (volume, of) = (labelled.volume, labelled.record_bytes);
         format!("labelled volume {volume}, records of {of} bytes")
     });
-    ended(words, &heard)
+    let mut outcome = ended(words, &heard);
+    if is_typed {
+        // Somebody has typed its barcode.
+        outcome.exit = ExitStatus::Usage;
+    }
+    outcome
+}
+
+/// Has the drive let its volume go, whoever has left it there, and brings that back to
+/// its slot, for another drive.
+pub(super) fn unload(task: &Task) -> Outcome {
+    let mounts = attempt::mounts(task, None);
+    let serial = task.start.drive.as_str();
+    let unloaded = || -> Result<String, JobError> {
+        let volume = mounts.expected().unwrap_or_default();
+        if mounts.library()?.barcode_in(serial, volume)?.is_none() {
+            return Ok(format!("volume {volume} is not in drive {serial}"));
+        }
+        let name = mounts.drives.first().map_or(serial, String::as_str);
+        let mut drive = Drive::open(transport::open(name)?)?;
+        let key = task.key(task.start.token);
+        session::fence(&mut drive, key, &mounts.take_over)?;
+        match drive.unload() {
+            Err(error) if !matches!(error.problem(), drive::Problem::NoMedium) => Err(error)?,
+            Ok(()) | Err(_) => {}
+        }
+        // The robot takes it whoever has the drive: but nobody comes in between.
+        mounts.library()?.put_back(serial)?;
+        drive.release()?;
+        Ok(format!("volume {volume} was brought out of drive {serial}"))
+    };
+    ended(unloaded(), &Heard::default())
 }
 
 /// What was done, in words, or why not.

@@ -305,10 +305,21 @@ impl Job<'_> {
             From::Here(at) if is_closed && at.volume == last.sequence => {
                 let (set, volumes) = (recovered.head.set, recovered.volumes.clone());
                 let mut writing = self.writing(&recovered, label.clone(), here.set)?;
-                let ended = writing.end_part(recovered, at)?;
+                // The journal that is written on the next volume is another file, and
+                // the one of which people are told.
+                let ended = writing.end_part(recovered, at, &Progress::default())?;
                 self.session.next_volume(&volumes)?;
                 let path = journal::path_of(self.catalog.dir(), set);
                 self.on_next(Recovered::read(&path)?, label, ended, problems)
+            }
+            From::Here(ended) if is_closed => {
+                // It holds nothing of the set that could be gone on with.
+                self.session.next_volume(&recovered.volumes)?;
+                let mut recovered = recovered;
+                recovered
+                    .volumes
+                    .retain(|volume| volume.sequence <= ended.volume);
+                self.on_next(recovered, label, ended, problems)
             }
             From::Nowhere if is_closed => Err(JobError::Damaged(format!(
                 "volume {} is closed, and holds no checkpoint of set {} that can be gone on with; \
@@ -507,6 +518,12 @@ impl Job<'_> {
         asked: Asked,
         problems: &mut Vec<Problem>,
     ) -> Result<Resumed, JobError> {
+        if self.options.closed.contains(&label.uuid) {
+            return Err(JobError::Damaged(format!(
+                "volume {} is closed, and there is no checkpoint of {set}; nothing was written",
+                label.name
+            )));
+        }
         if set.head.part > 1 {
             return Err(JobError::Usage(format!(
                 "{}: {set} began on another volume, and its journal is not here; nothing was \

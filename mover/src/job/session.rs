@@ -40,6 +40,8 @@ pub struct Session {
     purpose: Purpose,
     /// The volume in the drive, once its label was read.
     volume: Option<Uuid>,
+    /// The one that is, or was, to be brought by its identity.
+    wanted: Option<Uuid>,
     /// It was looked for by its identity, whatever volumes were named.
     brought: bool,
     /// Blocks that drives before this one have confirmed.
@@ -120,6 +122,7 @@ impl Session {
             mounts,
             purpose,
             volume: None,
+            wanted: None,
             brought: false,
             confirmed: 0,
             asked: 0,
@@ -155,10 +158,15 @@ impl Session {
     /// [`JobError::Full`] if there is no other; [`JobError::NeedsVolume`] if
     /// nobody brings it; the library's, the drive's.
     pub fn next_volume(&mut self, but: &[Volume]) -> Result<(), JobError> {
-        self.brought = false;
-        match self.mounts.advance(but) {
-            Some(next) => self.mount(next),
-            None => Err(JobError::Full("another volume is needed".into())),
+        (self.brought, self.wanted) = (false, None);
+        match (self.mounts.advance(but), self.mounts.behind()) {
+            (Some(next), _) => self.mount(next),
+            // There is one, and nobody who brings it.
+            (None, Some(volume)) => Err(JobError::NeedsVolume(format!(
+                "volume {volume} is needed in {}",
+                self.drive.label()
+            ))),
+            (None, None) => Err(JobError::Full("another volume is needed".into())),
         }
     }
 
@@ -176,6 +184,7 @@ impl Session {
         if self.volume == Some(volume) {
             return Ok(());
         }
+        self.wanted = Some(volume);
         let mut refusals = String::new();
         for candidate in self.mounts.candidates(name) {
             let asked = matches!(candidate, Next::Person(_));
@@ -216,6 +225,7 @@ impl Session {
             }
             Next::Library(volume) => {
                 self.put_down()?;
+                self.volume = None;
                 let mut library = self.mounts.library()?;
                 self.barcode = library.exchange(&self.drive.identity().serial, &volume)?;
             }
@@ -263,7 +273,15 @@ impl Session {
     /// [`JobError::NeedsVolume`] if there is no other.
     pub fn ask_again(&mut self, wrong: JobError) -> Result<(), JobError> {
         if !self.mounts.is_asked() {
-            return Err(wrong);
+            return Err(match wrong {
+                // Of no use to this run, as a full one: it is given another.
+                JobError::Refused(why) | JobError::Unfinished(why)
+                    if self.mounts.assignment.is_some() =>
+                {
+                    JobError::Full(why)
+                }
+                wrong => wrong,
+            });
         }
         log::warn!("{wrong}");
         let volume = self.mounts.expected().map(str::to_owned);
@@ -290,6 +308,7 @@ impl Session {
     /// mismatched volume.
     pub fn label(&mut self) -> Result<Label, JobError> {
         let label = volume::read_label(&mut self.drive)?;
+        self.mounts.found(label.uuid, self.purpose);
         if let Some(expected) = self.mounts.expected().filter(|_| !self.brought)
             && expected != label.name.as_str()
             && Some(expected) != label.barcode().as_deref()
@@ -345,9 +364,9 @@ impl Session {
         volume::sets(&mut self.drive, label)
     }
 
-    /// The volume in the drive, once its label was read.
-    pub(super) fn volume(&self) -> Option<Uuid> {
-        self.volume
+    /// The volume in the drive, or the one that was to be brought there last.
+    pub(super) fn at_stake(&self) -> Option<Uuid> {
+        self.volume.or(self.wanted).or(self.mounts.identity())
     }
 
     /// The TapeAlert flags that an assigned drive had set before its volume was

@@ -233,7 +233,10 @@ impl Writing<'_> {
             self.session
                 .next_volume(&self.volumes)
                 .map_err(|error| match error {
-                    JobError::NeedsVolume(what) | JobError::Full(what) => {
+                    JobError::NeedsVolume(what) => {
+                        JobError::NeedsVolume(format!("volume {} is full; {what}", self.label.name))
+                    }
+                    JobError::Full(what) => {
                         JobError::Full(format!("volume {} is full; {what}", self.label.name))
                     }
                     error => error,
@@ -290,7 +293,9 @@ impl Writing<'_> {
             Err(error) if is_end(&error) => {
                 self.make_safe(&mut tracker, &mut ledger)?;
                 match tracker.newest().cloned().or(at_start) {
-                    Some(newest) => Flow::Full(self.end_volume(&newest, &mut ledger)?),
+                    Some(newest) => {
+                        Flow::Full(self.end_volume(&newest, &mut ledger, self.progress)?)
+                    }
                     None => return Err(error),
                 }
             }

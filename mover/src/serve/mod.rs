@@ -175,8 +175,9 @@ pub struct Running {
     tickets: BTreeMap<u64, oneshot::Sender<()>>,
     /// The newest ticket.
     ticket: u64,
-    /// To the thread that looks for devices.
-    look: Sender<Config>,
+    /// To the thread that looks for devices: with which configuration, and whether
+    /// it is to forget what it knows.
+    look: Sender<(Config, bool)>,
     /// The connection, and its number.
     connection: Option<(u64, Reports)>,
     devices: Devices,
@@ -269,12 +270,12 @@ fn listening(config: &Config, to: Sender<Happened>) -> Result<Option<Socket>, Se
 }
 
 /// The thread that looks for devices whenever it is told.
-fn looking(config: &Config, to: Sender<Happened>) -> Result<Sender<Config>, ServeError> {
+fn looking(config: &Config, to: Sender<Happened>) -> Result<Sender<(Config, bool)>, ServeError> {
     let (look, told) = bounded(1);
     let mut looking = Looking::new(config);
     let body = move || {
-        for config in told {
-            if config != *looking.config() {
+        for (config, anew) in told {
+            if anew || config != *looking.config() {
                 looking = Looking::new(&config);
             }
             let devices = Box::new(looking.look());
@@ -482,7 +483,8 @@ impl Running {
     }
 
     fn look(&mut self) {
-        self.is_looking = self.look.try_send(self.config.clone()).is_ok();
+        let told = (self.config.clone(), self.is_look_due);
+        self.is_looking = self.look.try_send(told).is_ok();
         self.is_look_due &= !self.is_looking;
     }
 

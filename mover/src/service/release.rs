@@ -36,7 +36,7 @@ pub(super) fn places(work: &Work) -> Vec<PathBuf> {
     match &work.kind {
         Kind::Backup => work.paths.iter().map(PathBuf::from).collect(),
         Kind::Restore(restore) => vec![PathBuf::from(&restore.to)],
-        Kind::Label(_) => Vec::new(),
+        Kind::Label(_) | Kind::Unload(_) => Vec::new(),
     }
 }
 

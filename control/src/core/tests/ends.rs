@@ -1,6 +1,6 @@
 //! What becomes of a run, and of its volumes, by how an attempt has ended.
 
-use longhaul_protocol::report::{Outcome, Point};
+use longhaul_protocol::report::{AttemptSeen, Outcome, Point};
 
 use super::*;
 
@@ -67,5 +67,41 @@ fn volumes_to_which_nothing_was_written_are_anybodys() {
         let row = &bed.core.state().volumes[&start.volumes[0].uuid];
         assert_eq!(row.unfinished.is_none(), wrote_nothing);
         assert_eq!(row.writer, None);
+    }
+}
+
+#[test]
+fn a_run_that_was_stopped_is_over_however_its_attempt_ends() {
+    for (exit, needs_volume) in [
+        (ExitStatus::Unfinished, false),
+        (ExitStatus::Operator, true),
+        (ExitStatus::Device, false),
+    ] {
+        let mut bed = Bed::new();
+        bed.done(json!({"command": "open-volume", "volume": "LH1"}));
+        let start = backup(&mut bed, "n1", "D1").remove(0).1;
+        bed.done(json!({"command": "stop", "run": {"job": "db", "due": 0}}));
+        // What was said to the service may not have come to it: it is said again.
+        let seen = AttemptSeen {
+            attempt: start.attempt.clone(),
+            token: start.token,
+            drive: start.drive.clone(),
+            volumes: vec![],
+            journal_bytes: 0,
+            point: None,
+            outcome: None,
+        };
+        let attempts = vec![seen];
+        let said = bed.handle(Input::Report(name("n1"), Report::Attempts { attempts }));
+        let is_stop =
+            |what: &What| matches!(what, What::Stop { attempt, .. } if *attempt == start.attempt);
+        assert!(said.iter().any(|(_, what)| is_stop(what)), "{said:?}");
+        let outcome = Outcome {
+            needs_volume,
+            ..Outcome::without_set(exit, "stopped", Time(bed.now))
+        };
+        bed.ended_as(&start, "n1", outcome);
+        assert!(matches!(bed.run("db", 0), RunState::Failed(_)), "{exit:?}");
+        assert_eq!(bed.later(), []);
     }
 }

@@ -27,6 +27,9 @@ CREATE TABLE drives (
     library     TEXT AS (body ->> '$.library'),
     is_disabled INTEGER AS (body ->> '$.is_disabled'),
     trouble     TEXT AS (body ->> '$.trouble'),
+    doubt       TEXT AS (body ->> '$.doubt'),
+    alerts      TEXT AS (body ->> '$.alerts'),
+    unusable    TEXT AS (body ->> '$.unusable'),
     holder      TEXT AS (body ->> '$.holder.run.job' || '@' || (body ->> '$.holder.run.due')
                          || '#' || (body ->> '$.holder.number')),
     body        TEXT NOT NULL
@@ -37,6 +40,9 @@ CREATE TABLE volumes (
     name       TEXT AS (body ->> '$.name'),
     pool       TEXT AS (body ->> '$.pool'),
     closed     TEXT AS (body ->> '$.closed'),
+    doubt      TEXT AS (body ->> '$.doubt'),
+    absent     TEXT AS (body ->> '$.absent'),
+    inside     TEXT AS (body ->> '$.inside'),
     writer     TEXT AS (body ->> '$.writer.run.job' || '@' || (body ->> '$.writer.run.due')
                         || '#' || (body ->> '$.writer.number')),
     unfinished TEXT AS (body ->> '$.unfinished.job' || '@' || (body ->> '$.unfinished.due')),

@@ -6,7 +6,9 @@
 //! | `history` | events: what is kept, and for how long |
 //! | `refusals` | databases that are refused |
 //! | `going_back` | copies to go back to |
+//! | `documented` | docs/database.md against the schema |
 
+mod documented;
 mod going_back;
 mod history;
 mod refusals;
@@ -55,6 +57,7 @@ pub(crate) fn run(id: RunId, state: RunState) -> Change {
         attempts: 1,
         failures: 0,
         not_before: NOW,
+        is_stopped: false,
     };
     Change::Run(id, Box::new(row))
 }

@@ -16,6 +16,7 @@ use crate::drive::{self, DriveError, Loss};
 use crate::job::ledger::Ledger;
 use crate::job::volume::{Tail, TapeSet, tape_file};
 use crate::job::{JobError, adopt, backup, proof};
+use crate::progress::Progress;
 
 impl Writing<'_> {
     /// Ends the set's part on this volume at a checkpoint that the medium holds:
@@ -24,6 +25,7 @@ impl Writing<'_> {
         &mut self,
         at: &Checkpoint,
         ledger: &mut Ledger,
+        progress: &Progress,
     ) -> Result<Checkpoint, JobError> {
         let drive = self.session.drive();
         if drive.position()?.block != at.block {
@@ -34,7 +36,7 @@ impl Writing<'_> {
             ended: true,
             ..at.clone()
         };
-        note(ledger, ended.clone(), self.progress)?;
+        note(ledger, ended.clone(), progress)?;
         log::info!(
             "the set's part on volume {} ends at byte {} of its archive: it goes on on another",
             self.label.name,
@@ -47,7 +49,7 @@ impl Writing<'_> {
     /// room: the archive's own end goes to the next volume with it.
     pub(super) fn cut_again(&mut self, at: Checkpoint) -> Result<Checkpoint, JobError> {
         let mut ledger = Ledger::reopened(self.catalog, self.head.set, &self.volumes)?;
-        self.end_volume(&at, &mut ledger)
+        self.end_volume(&at, &mut ledger, self.progress)
     }
 
     /// The same where the cartridge or the drive fails: if there is another
@@ -78,21 +80,23 @@ impl Writing<'_> {
             self.label.name
         );
         let path = journal::path_of(self.catalog.dir(), self.head.set);
-        self.end_part(Recovered::read(&path)?, at)
+        self.end_part(Recovered::read(&path)?, at, self.progress)
     }
 
     /// Ends the set's part on this volume at a checkpoint that it is found to hold.
-    /// What is known of the set behind that is durably forgotten.
+    /// What is known of the set behind that is durably forgotten. The end is told to
+    /// whoever listens to `progress`.
     pub(in crate::job) fn end_part(
         &mut self,
         recovered: Recovered,
         at: Checkpoint,
+        progress: &Progress,
     ) -> Result<Checkpoint, JobError> {
         let upto = (at.volume, at.cursor.entries);
         let keep = |kept: &Checkpoint| kept.volume < at.volume || kept.block <= at.block;
         let head = journal_head(self.session, &self.head, &self.label, &self.asked);
         let mut ledger = Ledger::resumed(self.catalog, recovered, &head, upto, keep, |_| {})?;
-        match self.end_volume(&at, &mut ledger) {
+        match self.end_volume(&at, &mut ledger, progress) {
             Err(JobError::Drive(error)) => {
                 // What counts is where the journal and the index say that it ends.
                 log::warn!(
@@ -100,7 +104,7 @@ impl Writing<'_> {
                     self.label.name
                 );
                 let ended = Checkpoint { ended: true, ..at };
-                note(&mut ledger, ended.clone(), self.progress)?;
+                note(&mut ledger, ended.clone(), progress)?;
                 Ok(ended)
             }
             ended => ended,
