@@ -4,7 +4,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use longhaul_link::connection::LinkReader;
-use longhaul_link::{Connection, Identity, Outbox};
+use longhaul_link::{Connection, Identity, Outbox, Role};
 use longhaul_protocol::ask::WAIT_MS_MAX;
 use longhaul_protocol::{Answer, Ask, ExitStatus};
 use tokio::runtime::{Builder, Runtime};
@@ -93,6 +93,12 @@ fn dial(target: &Target) -> Result<Box<dyn Line>, NoLine> {
         NoLine::Ever(Failure { exit, why })
     };
     let identity = Identity::load(&target.tls).map_err(|error| ever(chain(&error)))?;
+    if !matches!(identity.role(), Role::Operator(_)) {
+        let (tls, role) = (target.tls.display(), identity.role());
+        return Err(NoLine::Ever(Failure::usage(format!(
+            "{tls}: a certificate of {role}, and one of an operator is needed"
+        ))));
+    }
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| ever(error.to_string()))?;
     let connected = runtime.block_on(Connection::connect(&identity, &target.coordinator));
@@ -134,6 +140,14 @@ pub fn ask(link: &mut Link, ask: &Ask) -> Result<Answer, Failure> {
         let rest = link.patience.saturating_sub(begun.elapsed());
         if rest.is_zero() {
             return Err(unreachable(why));
+        }
+        if pause == PAUSE {
+            // People should know why nothing comes.
+            eprintln!(
+                "lh-control: the coordinator does not answer, and may be moving: it is tried \
+                 for {} s ({why})",
+                rest.as_secs()
+            );
         }
         sleep(pause.min(rest));
         pause = (pause * 2).min(PAUSE_MAX);

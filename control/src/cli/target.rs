@@ -40,8 +40,14 @@ impl Target {
         let file = File::read(&dir.join(FILE))?;
         let tls = file.tls.unwrap_or_else(|| TLS.into());
         let coordinator = options.coordinator.clone().or(file.coordinator);
+        let coordinator = coordinator.unwrap_or_else(|| COORDINATOR.into());
+        let port = coordinator.rsplit_once(':').map(|(_, port)| port.parse());
+        let Some(Ok::<u16, _>(1..)) = port else {
+            let what = format!("{coordinator} is no address and port of a coordinator");
+            return Err(Failure::usage(what));
+        };
         Ok(Target {
-            coordinator: coordinator.unwrap_or_else(|| COORDINATOR.into()),
+            coordinator,
             tls: options.tls.clone().unwrap_or_else(|| dir.join(tls)),
         })
     }

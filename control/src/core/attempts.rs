@@ -226,7 +226,7 @@ impl Coordinator {
         let Some(mut attempt) = self.state.attempts.get(id).cloned() else {
             return;
         };
-        let is_worth_a_try = self.blame(&attempt, &mut outcome);
+        let is_worth_a_try = self.blame(&id.run, &attempt, &mut outcome);
         if let Some(drive) = self.state.drives.get(&attempt.drive).cloned() {
             let serial = attempt.drive.clone();
             self.change(Change::Drive(serial, let_go(drive, id, &attempt, &outcome)));

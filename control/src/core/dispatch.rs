@@ -230,7 +230,8 @@ impl Coordinator {
                 let is_begun = volume.unfinished.is_some();
                 // Of those that were not to be had, the one tried longest ago.
                 let absent = volume.absent.as_ref().map(|_| volume.token);
-                (absent, !is_begun, volume.doubt.is_some())
+                let is_inside = volume.inside.is_some();
+                (absent, is_inside, !is_begun, volume.doubt.is_some())
             });
             let (uuid, _) = usable.ok_or_else(|| Why::NoVolume(run.job.volumes.clone()))?;
             volumes.push(*uuid);

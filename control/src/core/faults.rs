@@ -14,7 +14,7 @@
 
 use longhaul_protocol::ask::words;
 use longhaul_protocol::report::{Fault, Outcome};
-use longhaul_protocol::{ExitStatus, Name};
+use longhaul_protocol::{ExitStatus, Name, RunId};
 use uuid::Uuid;
 
 use super::attempts::is_done;
@@ -30,7 +30,7 @@ impl Coordinator {
     /// Remembers what an attempt has shown of its drive and its volumes. If its set
     /// is to be gone on with on a volume that is known to be bad, it is not. Tells
     /// whether it is worth a try on another volume.
-    pub(super) fn blame(&mut self, attempt: &Attempt, outcome: &mut Outcome) -> bool {
+    pub(super) fn blame(&mut self, run: &RunId, attempt: &Attempt, outcome: &mut Outcome) -> bool {
         let serial = &attempt.drive;
         let Some(old) = self.state.drives.get(serial) else {
             return false;
@@ -60,7 +60,9 @@ impl Coordinator {
                 }
                 Fault::Library(_) => {}
                 Fault::Absent(uuid, why) => is_news |= self.is_absent(attempt, uuid, &why),
-                Fault::Elsewhere(uuid, other) => is_news |= self.is_inside(attempt, uuid, other),
+                Fault::Elsewhere(uuid, other) => {
+                    is_news |= self.is_inside(run, attempt, (uuid, other));
+                }
                 Fault::Either(uuid, why) => {
                     let is_volumes = attempt.volumes.contains(&uuid)
                         && self.doubt_volume(serial, uuid, &why, outcome);

@@ -6,6 +6,7 @@
 //! that wants the volume waits meanwhile, and says for what.
 
 use longhaul_protocol::job::{DriveChoice, Job, Kind, Place, Restart, Work};
+use longhaul_protocol::report::Fault;
 use longhaul_protocol::{Name, RunId, Time};
 use uuid::Uuid;
 
@@ -17,17 +18,30 @@ use super::state::{Attempt, Change, Run, RunState};
 pub const UNLOAD: &str = "unload";
 /// How often one is tried again.
 const RETRIES: u32 = 3;
+/// A run waits so often for a volume in such a drive. Then it is an operator's.
+const TIMES_MAX: usize = 3;
 /// So long after one there is no other for that volume, in milliseconds.
 const PAUSE_MS: u64 = 60_000;
 
 impl Coordinator {
     /// A node has not reached the drive that a volume is in. Tells whether that is
     /// worth another try.
-    pub(super) fn is_inside(&mut self, attempt: &Attempt, uuid: Uuid, drive: Name) -> bool {
+    pub(super) fn is_inside(
+        &mut self,
+        run: &RunId,
+        attempt: &Attempt,
+        (uuid, drive): (Uuid, Name),
+    ) -> bool {
         let volume = self.state.volumes.get(&uuid).cloned();
         let Some(mut volume) = volume.filter(|_| attempt.volumes.contains(&uuid)) else {
             return false;
         };
+        let said = |fault: &Fault| matches!(fault, Fault::Elsewhere(of, _) if *of == uuid);
+        let attempts = self.state.attempts_of(run);
+        let ends = attempts.filter_map(|(_, before)| before.ended.as_ref());
+        if ends.filter(|end| end.faults.iter().any(said)).count() >= TIMES_MAX {
+            return false;
+        }
         // Of a drive that nobody has reported nobody can say more.
         if !self.state.drives.contains_key(&drive) || drive == attempt.drive {
             return false;

@@ -305,3 +305,43 @@ fn a_volume_that_is_not_to_be_had_is_an_operators_when_there_is_no_other() {
     bed.ended(fifth, "n2", ExitStatus::Done);
     assert_eq!(bed.volume(1).absent, None);
 }
+
+#[test]
+fn a_volume_in_a_drive_that_its_node_does_not_reach_is_brought_out_by_another_node() {
+    let mut bed = bed();
+    bed.done(
+        json!({"command": "set-job", "job": {"name": "db", "work": {"paths": ["/srv"]},
+        "place": {"node": "n1"}, "drive": {"serial": "D1"}, "volumes": "daily"}}),
+    );
+    bed.done(json!({"command": "close-volume", "volume": "LH2", "why": "full"}));
+    let mut start = begin(&mut bed, 0);
+    for time in 1..=4 {
+        let fault = Fault::Elsewhere(start.volumes[0].uuid, name("D2"));
+        let outcome = Outcome {
+            faults: vec![fault],
+            wrote_nothing: true,
+            ..Outcome::without_set(ExitStatus::Operator, "it is in D2", Time(bed.now))
+        };
+        let said = bed.ended_as(&start, "n1", outcome);
+        if time == 4 {
+            // Nobody brings it out for good.
+            assert_eq!(bed.run("db", 0), &RunState::Held("it is in D2".into()));
+            assert!(said.iter().all(|(_, what)| !matches!(what, What::Start(_))));
+            break;
+        }
+        // At first at once, then after a pause.
+        bed.now += 100_000;
+        let later = bed.handle(Input::Tick);
+        let unload = super::ends::start(&[said, later].concat());
+        assert_eq!(unload.attempt.run.job, name("unload"));
+        assert_eq!(unload.drive, name("D2"));
+        assert_eq!(unload.volumes, start.volumes);
+        let id = &start.attempt.run;
+        let run = &bed.core.state().runs[id];
+        let why = bed.core.why_words(Time(bed.now), id, run);
+        assert!(why.contains("1 in use"), "{why}");
+        let said = bed.ended(&unload, "n2", ExitStatus::Done);
+        start = super::ends::start(&said);
+        assert_eq!(start.attempt.number, time + 1);
+    }
+}
