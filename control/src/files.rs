@@ -233,15 +233,15 @@ impl Files {
     }
 
     /// Removes the journals that nobody goes on with any more: of runs that are
-    /// done, and of attempts that no row knows. (A run that has failed can be
-    /// resumed.) How many there were.
+    /// done, and of attempts that no row knows, but for these. (A run that has failed
+    /// can be resumed.) How many there were.
     ///
     /// # Errors
     /// [`FilesError::Io`] if one stays.
-    pub fn prune(&mut self, state: &State) -> Result<usize, FilesError> {
+    pub fn prune(&mut self, state: &State, but: &BTreeSet<AttemptId>) -> Result<usize, FilesError> {
         let is_wanted = |id: &AttemptId| {
             let run = state.runs.get(&id.run);
-            run.is_some_and(|run| !matches!(run.state, RunState::Done(_)))
+            run.is_some_and(|run| !matches!(run.state, RunState::Done(_))) || but.contains(id)
         };
         let ids = state.attempts.keys().filter(|id| is_wanted(id));
         let wanted: BTreeSet<PathBuf> = ids.map(|id| self.path(id)).collect();
@@ -258,6 +258,25 @@ impl Files {
             }
         }
         Ok(count)
+    }
+
+    /// Those of these attempts that have a file here.
+    ///
+    /// # Errors
+    /// [`FilesError::Io`] if nobody can look.
+    pub fn among<'a>(
+        &self,
+        attempts: impl Iterator<Item = &'a AttemptId>,
+    ) -> Result<Vec<&'a AttemptId>, FilesError> {
+        let mut there = BTreeSet::new();
+        for entry in fs::read_dir(&self.dir).map_err(io("read", &self.dir))? {
+            there.insert(entry.map_err(io("read", &self.dir))?.path());
+        }
+        if there.is_empty() {
+            return Ok(Vec::new());
+        }
+        let have_one = attempts.filter(|id| there.contains(&self.path(id)));
+        Ok(have_one.collect())
     }
 
     /// Where an attempt's file is.
@@ -375,7 +394,7 @@ mod tests {
             journals.keep(&id, &part(0, b"x")).expect("kept");
         }
         std::fs::write(dir.path().join("journals/notes"), "mine").expect("written");
-        assert_eq!(journals.prune(&state).expect("pruned"), 2);
+        assert_eq!(journals.prune(&state, &BTreeSet::new()).expect("pruned"), 2);
         for (due, stays) in [(1, true), (2, true), (3, false), (4, false)] {
             let mut id = id(1);
             id.run.due = Time(due);

@@ -1,5 +1,6 @@
 //! The coordinator's folder: its database, the files of attempts, the catalog.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use longhaul_catalog::{Catalog, SetPart, SetRecord, SetState, Volume};
 use longhaul_protocol::ask::{Events, ROWS_MAX, Row};
 use longhaul_protocol::report::{Part, SetDone};
-use longhaul_protocol::{AttemptId, RunId, Time};
+use longhaul_protocol::{AttemptId, Time};
 
 use super::search::Searcher;
 use super::store::{Entered, Failure, ReadJournal, Search, Store};
@@ -48,20 +49,41 @@ impl Disk {
             read: Arc::new(Files::open(dir, JOURNALS)?),
             search: Arc::new(Searcher::open(&dir.join(CATALOG))?),
         };
-        disk.journals.prune(&state)?;
-        disk.sets.prune(&state)?;
+        disk.journals.prune(&state, &BTreeSet::new())?;
+        let left_out = disk.enter_rest(&state)?;
+        disk.sets.prune(&state, &left_out)?;
         Ok((disk, state))
+    }
+
+    /// Takes in what could not be taken in when its attempt ended. Gives what still
+    /// cannot.
+    fn enter_rest(&self, state: &State) -> Result<BTreeSet<AttemptId>, Failure> {
+        let mut left_out = BTreeSet::new();
+        for id in self.sets.among(state.attempts.keys())? {
+            let ended = state.attempts.get(id).and_then(|row| row.ended.as_ref());
+            let Some(set) = ended.and_then(|ended| ended.set.clone()) else {
+                continue;
+            };
+            match self.enter(&Entered::of(state, id.clone(), set)) {
+                Ok(()) => log::info!("the set of {id} is in the catalog now"),
+                Err(why) => {
+                    log::error!("{why}");
+                    left_out.insert(id.clone());
+                }
+            }
+        }
+        Ok(left_out)
     }
 
     /// Takes a set into the catalog. It is on the tape whatever becomes of this.
     fn enter(&self, entered: &Entered) -> Result<(), String> {
         self.try_enter(entered).map_err(|error| {
-            format!(
-                "set {} is done, and the catalog does not know it: {}; take it in with \
-                 `lh-mover scan`",
-                entered.set.uuid,
-                chain(&*error)
-            )
+            let (set, why) = (entered.set.uuid, chain(&*error));
+            let next = match entered.set.file_bytes {
+                0 => "take it in with `lh-mover scan`",
+                _ => "it is tried again when the coordinator is started",
+            };
+            format!("set {set} is done, and the catalog does not know it: {why}; {next}")
         })
     }
 
@@ -114,25 +136,32 @@ impl Disk {
     }
 
     /// Removes the files of attempts that are of use to nobody any more.
-    fn forget(&mut self, changes: &[Change]) -> Result<(), Failure> {
+    fn forget(
+        &mut self,
+        changes: &[Change],
+        left_out: &[(AttemptId, String)],
+    ) -> Result<(), Failure> {
         for change in changes {
             match change {
                 Change::Run(id, run) if matches!(run.state, RunState::Done(_)) => {
-                    for number in 1..=run.attempts {
+                    for number in 0..=run.attempts {
                         let run = id.clone();
-                        self.forget_one(&AttemptId { run, number })?;
+                        let id = AttemptId { run, number };
+                        self.journals.remove(&id)?;
+                        // It is tried again at the next start.
+                        if !left_out.iter().any(|(of, _)| *of == id) {
+                            self.sets.remove(&id)?;
+                        }
                     }
                 }
-                Change::Removed(Key::Attempt(id)) => self.forget_one(id)?,
+                Change::Removed(Key::Attempt(id)) => {
+                    self.journals.remove(id)?;
+                    self.sets.remove(id)?;
+                }
                 _ => {}
             }
         }
         Ok(())
-    }
-
-    fn forget_one(&mut self, id: &AttemptId) -> Result<(), Failure> {
-        self.journals.remove(id)?;
-        Ok(self.sets.remove(id)?)
     }
 }
 
@@ -171,16 +200,16 @@ impl Store for Disk {
         now: Time,
         changes: &[Change],
         sets: &[Entered],
-    ) -> Result<Vec<(RunId, String)>, Failure> {
+    ) -> Result<Vec<(AttemptId, String)>, Failure> {
         self.journals.sync()?;
         self.sets.sync()?;
         let left_out = sets.iter().filter_map(|entered| {
             let why = self.enter(entered).err()?;
-            Some((entered.attempt.run.clone(), why))
+            Some((entered.attempt.clone(), why))
         });
-        let left_out = left_out.collect();
+        let left_out: Vec<(AttemptId, String)> = left_out.collect();
         self.database.commit(now, changes)?;
-        self.forget(changes)?;
+        self.forget(changes, &left_out)?;
         Ok(left_out)
     }
 
@@ -216,5 +245,88 @@ impl Store for Disk {
     fn searcher(&self) -> Search {
         let searcher = Arc::clone(&self.search);
         Arc::new(move |query, only| searcher.find(query, only))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use longhaul_catalog::SetFilter;
+    use longhaul_protocol::report::Outcome;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::database::tests::{attempt, run};
+
+    /// The catalog's file of a set without paths.
+    fn set_file(set: Uuid) -> Vec<u8> {
+        let dir = tempfile::tempdir().expect("a folder");
+        let catalog = Catalog::open(dir.path()).expect("a catalog");
+        let builder = catalog.set_builder(set).expect("a file");
+        builder.finish().expect("a file");
+        fs::read(catalog.set_path(set)).expect("a file")
+    }
+
+    #[test]
+    fn a_set_that_could_not_be_taken_in_is_at_the_next_start() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (mut disk, _) = Disk::open(dir.path(), Time(1)).expect("a folder");
+        let (uuid, volume) = (Uuid::from_u128(5), Uuid::from_u128(7));
+        let bytes = set_file(uuid);
+        let set = SetDone {
+            uuid,
+            parts: vec![longhaul_protocol::report::SetPart {
+                volume,
+                tape_file: 1,
+                first_block: 3,
+                stream_offset: 0,
+            }],
+            record_bytes: 65_536,
+            host: "n1".into(),
+            started: Time(1),
+            members: 0,
+            bytes: 0,
+            damaged: 0,
+            file_bytes: bytes.len() as u64,
+        };
+        let id = AttemptId {
+            run: longhaul_protocol::RunId {
+                job: "db".parse().expect("a name"),
+                due: Time(1),
+            },
+            number: 1,
+        };
+        disk.keep_set(&id, &Part { offset: 0, bytes })
+            .expect("kept");
+        let mut ended = attempt(id.clone());
+        if let Change::Attempt(_, row) = &mut ended {
+            row.ended = Some(Outcome {
+                set: Some(set.clone()),
+                ..Outcome::done(Time(2))
+            });
+        }
+        let done = run(
+            id.run.clone(),
+            RunState::Done(longhaul_protocol::ExitStatus::Done),
+        );
+        let entered = Entered {
+            attempt: id.clone(),
+            set,
+            paths: vec!["/srv".into()],
+            volumes: vec!["LH0001".into()],
+        };
+        // There is no place for it.
+        let sets = dir.path().join(CATALOG).join("sets");
+        fs::rename(&sets, dir.path().join("away")).expect("moved");
+        let left_out = disk
+            .commit(Time(2), &[done, ended], &[entered])
+            .expect("durable");
+        assert_eq!(left_out.len(), 1);
+        assert!(left_out[0].1.contains("tried again"), "{left_out:?}");
+        drop(disk);
+        fs::rename(dir.path().join("away"), &sets).expect("moved");
+        let (disk, _) = Disk::open(dir.path(), Time(3)).expect("a folder");
+        let known = disk.catalog.sets(&SetFilter::default()).expect("sets");
+        assert_eq!(known.len(), 1);
+        assert!(!disk.sets.path(&id).exists());
     }
 }

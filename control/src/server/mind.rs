@@ -13,7 +13,6 @@ use std::time::{Duration, SystemTime};
 use longhaul_link::Outbox;
 use longhaul_protocol::ask::{Certificate, Events, Find, Lines, words};
 use longhaul_protocol::order::What;
-use longhaul_protocol::report::{SetDone, SetPart};
 use longhaul_protocol::{Answer, Ask, AttemptId, ExitStatus, Hello, Name, Order, Time};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
@@ -262,21 +261,6 @@ impl<S: Store> Mind<S> {
     }
 
     /// What the catalog is to know of a set.
-    fn entered(&self, attempt: AttemptId, set: SetDone) -> Entered {
-        let state = self.core.state();
-        let run = state.runs.get(&attempt.run);
-        let volume = |part: &SetPart| match state.volumes.get(&part.volume) {
-            Some(volume) => volume.name.to_string(),
-            None => part.volume.to_string(),
-        };
-        Entered {
-            paths: run.map_or_else(Vec::new, |run| run.job.work.paths.clone()),
-            volumes: set.parts.iter().map(volume).collect(),
-            attempt,
-            set,
-        }
-    }
-
     /// Certificates, those that end first first.
     fn certificates(&self) -> Lines<Certificate> {
         let nodes = self.links.iter().map(|(node, link)| Certificate {
@@ -307,7 +291,7 @@ impl<S: Store> Mind<S> {
                     self.has_parts = true;
                 }
                 Output::Enter(attempt, set) => {
-                    let entered = self.entered(attempt, *set);
+                    let entered = Entered::of(self.core.state(), attempt, *set);
                     self.sets.push(entered);
                 }
                 Output::Send(node, order) => {
@@ -361,8 +345,9 @@ impl<S: Store> Mind<S> {
         loop {
             if self.is_to_commit() {
                 let left_out = self.store.commit(now(), &self.changes, &self.sets)?;
-                for (run, why) in left_out {
-                    self.actions.push(Action::Notify(Notice::Damaged(run, why)));
+                for (attempt, why) in left_out {
+                    let notice = Notice::Damaged(attempt.run, why);
+                    self.actions.push(Action::Notify(notice));
                 }
                 self.changes.clear();
                 self.sets.clear();

@@ -5,11 +5,11 @@ use std::error::Error;
 use std::sync::Arc;
 
 use longhaul_protocol::ask::{Events, Find, Row};
-use longhaul_protocol::report::{Part, SetDone};
-use longhaul_protocol::{Answer, AttemptId, RunId, Time};
+use longhaul_protocol::report::{Part, SetDone, SetPart};
+use longhaul_protocol::{Answer, AttemptId, Time};
 use uuid::Uuid;
 
-use crate::core::state::Change;
+use crate::core::state::{Change, State};
 
 /// Why something is not durable.
 pub type Failure = Box<dyn Error + Send + Sync>;
@@ -34,6 +34,23 @@ pub struct Entered {
     pub volumes: Vec<String>,
 }
 
+impl Entered {
+    /// What the rows say of it.
+    pub fn of(state: &State, attempt: AttemptId, set: SetDone) -> Entered {
+        let run = state.runs.get(&attempt.run);
+        let volume = |part: &SetPart| match state.volumes.get(&part.volume) {
+            Some(volume) => volume.name.to_string(),
+            None => part.volume.to_string(),
+        };
+        Entered {
+            paths: run.map_or_else(Vec::new, |run| run.job.work.paths.clone()),
+            volumes: set.parts.iter().map(volume).collect(),
+            attempt,
+            set,
+        }
+    }
+}
+
 /// What the coordinator's thread writes to. After an error it writes no more:
 /// what is durable is not known then.
 pub trait Store: Send + 'static {
@@ -50,8 +67,8 @@ pub trait Store: Send + 'static {
     fn keep_set(&mut self, attempt: &AttemptId, part: &Part) -> Result<(), Failure>;
 
     /// Makes all pieces durable, takes these sets into the catalog, and then makes
-    /// these changes, all or none. Gives the runs whose sets could not be taken in,
-    /// and why: they are on tape all the same.
+    /// these changes, all or none. Gives the attempts whose sets could not be taken
+    /// in, and why: they are on tape all the same.
     ///
     /// # Errors
     /// The reason.
@@ -60,7 +77,7 @@ pub trait Store: Send + 'static {
         now: Time,
         changes: &[Change],
         sets: &[Entered],
-    ) -> Result<Vec<(RunId, String)>, Failure>;
+    ) -> Result<Vec<(AttemptId, String)>, Failure>;
 
     /// What happened, the newest first, and behind what key there is more.
     ///

@@ -86,7 +86,7 @@ impl Store for Memory {
         _now: Time,
         changes: &[Change],
         sets: &[Entered],
-    ) -> Result<Vec<(RunId, String)>, Failure> {
+    ) -> Result<Vec<(AttemptId, String)>, Failure> {
         let pause = self.0.lock().expect("a disk").pause;
         std::thread::sleep(pause);
         let mut disk = self.0.lock().expect("a disk");
