@@ -277,7 +277,8 @@ pub fn is_done(cluster: &mut Cluster<'_>, run: &str) -> Result<Value> {
 /// was made. It is put on the node's own disk: the cluster may move the application
 /// meanwhile.
 pub fn restores_what_was(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
-    let drive = drives(cluster)?.remove(0);
+    let rows = json(cluster, &format!("node show n{node}"))?;
+    let drive = rows["row"]["reaches"][0].as_str().context("a drive")?;
     let restore = format!("restore --job app --to {TO} --node n{node} --drive {drive} --wait");
     let restored = format!("lh-control --dir /cluster/desk {restore}");
     let restored = cluster.node(node)?.run_within(&restored, PATIENCE)?;

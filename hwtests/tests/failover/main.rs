@@ -15,6 +15,7 @@ mod isolated;
 mod liars;
 mod moves;
 mod quorum;
+mod reach;
 mod waits;
 
 /// The kernel of all nodes. `LONGHAUL_KERNEL=6.1` is the other one, on which

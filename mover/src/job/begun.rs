@@ -18,6 +18,9 @@ use crate::pipeline::tree::Joined;
 use crate::shown::Shown;
 use crate::source::{Entry, Found, Source};
 
+/// What the headers of a file say, for people, that was stored again.
+const STORED_AGAIN: &str = "stored again: what comes before it broke off";
+
 /// How a set goes on.
 pub(super) struct Begun {
     /// The source, behind `first`.
@@ -72,14 +75,15 @@ pub(super) fn look(
     let Inside { whole, joined } = *inside;
     let mut first = first_found(&mut source);
     let found = match first.pop() {
-        Some(Found::Entry(entry)) if is_same(&entry, &whole) => {
-            match Layout::within(
-                record_bytes,
-                &entry.member,
-                whole.start,
-                whole.data - whole.start,
-            ) {
-                Ok((layout, placement)) if is_same_place(&placement, &whole) => {
+        Some(Found::Entry(mut entry)) if is_same(&entry, &whole) => {
+            // One that was stored again says so in its headers.
+            for comment in [None, Some(STORED_AGAIN.to_owned())] {
+                entry.member.comment = comment;
+                let headers = whole.data - whole.start;
+                let within = Layout::within(record_bytes, &entry.member, whole.start, headers);
+                if let Ok((layout, placement)) = within
+                    && is_same_place(&placement, &whole)
+                {
                     return Ok(go_on(
                         (offset, entries),
                         Inside { whole, joined },
@@ -90,8 +94,9 @@ pub(super) fn look(
                         source,
                     ));
                 }
-                _ => Some(Found::Entry(entry)),
             }
+            entry.member.comment = None;
+            Some(Found::Entry(entry))
         }
         other => other,
     };
@@ -120,7 +125,7 @@ pub(super) fn look(
     }
     let layout = layout(whole.end).map_err(no_archive)?;
     if again && let Some(Found::Entry(entry)) = first.last_mut() {
-        entry.member.comment = Some("stored again: what comes before it broke off".into());
+        entry.member.comment = Some(STORED_AGAIN.into());
     }
     Ok(give_up(
         (offset, entries),

@@ -14,10 +14,9 @@ use crate::transport::OpenError;
 /// What a drive has told of itself and of the cartridge in it.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
-    /// What it had said before anything was done: of the cartridge before, perhaps.
-    before: Vec<Alert>,
-    /// What it said in the end.
-    after: Vec<Alert>,
+    /// Its TapeAlert flags, and the volume that was in it: none with what it had said
+    /// before anything was done, of the cartridge before, perhaps.
+    said: Vec<(Option<Uuid>, Alert)>,
     /// The volume that was in it, or was to be.
     volume: Option<Uuid>,
 }
@@ -38,16 +37,18 @@ pub(super) fn with_drive<T>(
         Ok(session) => session,
         Err(error) => return (Err(error), heard),
     };
-    heard.before = session.alerts_before().to_vec();
     let result = job(&mut session);
+    heard.said = session.said().to_vec();
     heard.volume = session.at_stake().or(volume);
-    match &result {
-        Ok(_) => heard.after = session.release(),
+    let last = match &result {
+        Ok(_) => session.release(),
         // Nothing is on its way to the tape: somebody may change the cartridge.
-        Err(error) if is_orderly(error) => heard.after = session.release(),
-        Err(error) if answers(error) => heard.after = session.alerts(),
-        Err(_) => {}
-    }
+        Err(error) if is_orderly(error) => session.release(),
+        Err(error) if answers(error) => session.alerts(),
+        Err(_) => Vec::new(),
+    };
+    let last = last.into_iter().map(|alert| (heard.volume, alert));
+    heard.said.extend(last);
     (result, heard)
 }
 
@@ -55,21 +56,21 @@ impl Heard {
     /// Enters it into what is told of an attempt that has ended with this error, or
     /// without one.
     pub(super) fn enter(&self, outcome: &mut Outcome, error: Option<&JobError>) {
-        let mut alerts: Vec<Alert> = self.after.clone();
-        let stays = |alert: &&Alert| alert.concern() != Concern::Cartridge;
-        alerts.extend(self.before.iter().filter(stays));
-        alerts.sort_unstable_by_key(|alert| alert.flag);
-        alerts.dedup();
-        for alert in &alerts {
-            let why = || format!("TapeAlert {}", alert);
-            match (alert.concern(), self.volume) {
+        let mut alerts = Vec::new();
+        for (volume, alert) in &self.said {
+            let why = || format!("TapeAlert {alert}");
+            match (alert.concern(), volume) {
                 (Concern::Drive, _) => outcome.faults.push(Fault::Drive(why())),
                 (Concern::Cartridge, Some(volume)) => {
-                    outcome.faults.push(Fault::Volume(volume, why()));
+                    outcome.faults.push(Fault::Volume(*volume, why()));
                 }
-                (Concern::Cartridge, None) | (Concern::Nobody, _) => {}
+                (Concern::Cartridge, None) => continue,
+                (Concern::Nobody, _) => {}
             }
+            alerts.push(*alert);
         }
+        alerts.sort_unstable_by_key(|alert| alert.flag);
+        alerts.dedup();
         outcome.alerts = alerts.iter().map(ToString::to_string).collect();
         let Some(error) = error else {
             return;
@@ -192,11 +193,13 @@ mod tests {
     use super::*;
 
     fn heard(before: &[u8], after: &[u8]) -> Heard {
-        let alerts = |flags: &[u8]| flags.iter().copied().map(Alert::new).collect();
+        let volume = Some(Uuid::from_u128(7));
+        let said = |of, flags: &[u8]| -> Vec<(Option<Uuid>, Alert)> {
+            flags.iter().map(|flag| (of, Alert::new(*flag))).collect()
+        };
         Heard {
-            before: alerts(before),
-            after: alerts(after),
-            volume: Some(Uuid::from_u128(7)),
+            said: [said(None, before), said(volume, after)].concat(),
+            volume,
         }
     }
 

@@ -48,8 +48,9 @@ pub struct Session {
     confirmed: u64,
     /// How often a person was asked for a volume.
     asked: u32,
-    /// TapeAlert flags that an assigned drive had set before its volume was brought.
-    alerts_before: Vec<Alert>,
+    /// TapeAlert flags of an assigned drive, as far as it was asked, and the volume that
+    /// was in it; none with those that it had set before anything was done.
+    said: Vec<(Option<Uuid>, Alert)>,
 }
 
 impl Session {
@@ -81,7 +82,8 @@ impl Session {
         let key = mounts.assignment.unwrap_or_else(Key::random);
         fence(&mut drive, key, &mounts.take_over)?;
         let mut session = Session::new(drive, None, mounts, purpose);
-        session.alerts_before = session.alerts();
+        let before = session.alerts().into_iter();
+        session.said = before.map(|alert| (None, alert)).collect();
         let (Some(_), Some(volume)) = (&session.mounts.library, session.mounts.expected()) else {
             session.start()?;
             return Ok(session);
@@ -126,7 +128,7 @@ impl Session {
             brought: false,
             confirmed: 0,
             asked: 0,
-            alerts_before: Vec::new(),
+            said: Vec::new(),
         }
     }
 
@@ -211,6 +213,12 @@ impl Session {
     }
 
     fn mount(&mut self, next: Next) -> Result<(), JobError> {
+        if self.mounts.assignment.is_some() && self.volume.is_some() {
+            // What it says afterwards is of the next one.
+            let (of, alerts) = (self.volume, self.alerts());
+            self.said
+                .extend(alerts.into_iter().map(|alert| (of, alert)));
+        }
         match next {
             Next::Drive(number) => {
                 self.mounts.used = number;
@@ -369,10 +377,10 @@ impl Session {
         self.volume.or(self.wanted).or(self.mounts.identity())
     }
 
-    /// The TapeAlert flags that an assigned drive had set before its volume was
-    /// brought.
-    pub(super) fn alerts_before(&self) -> &[Alert] {
-        &self.alerts_before
+    /// The TapeAlert flags of an assigned drive, as far as it was asked, and the volume
+    /// that was in it; none with those that it had set before anything was done.
+    pub(super) fn said(&self) -> &[(Option<Uuid>, Alert)] {
+        &self.said
     }
 
     /// The TapeAlert flags that are set; they are in the log, and set no more.

@@ -4,11 +4,12 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::resume::{DRIVE, OFTEN, interrupted, restores, tree};
+use crate::resume::{DRIVE, OFTEN, SLOW, interrupted, restores, tree};
 use crate::rig::{Rig, contents, expect_same, text};
 
 /// What happens to the file in the middle of which the backup broke off.
@@ -166,4 +167,42 @@ fn with_its_journal_what_changed_elsewhere_is_as_it_was_when_it_was_read() {
 #[test]
 fn from_the_tape_what_changed_elsewhere_is_as_it_was_when_it_was_read() {
     changed_elsewhere(false);
+}
+
+/// The newest checkpoint's file, if it is in the middle of one.
+fn in_the_middle_of(rig: &Rig) -> Value {
+    let shown = rig.mover("checkpoints", &["--json"]).ended(0).json();
+    let last = shown["checkpoints"].as_array().and_then(|all| all.last());
+    last.map_or(Value::Null, |last| {
+        last["cursor"]["place"]["inside"]["whole"].clone()
+    })
+}
+
+#[test]
+fn a_file_that_is_stored_again_goes_on_in_its_middle_like_any_other() {
+    let rig = Rig::new();
+    let tree = tree(&rig);
+    interrupted(&rig, &tree, 60_000_000, Signal::SIGKILL);
+    let first = in_the_middle_of(&rig);
+    let name = &first["entry"]["path"];
+    let path = Path::new("/").join(name.as_str().expect("in a file"));
+    let len = fs::metadata(&path).expect("there").len();
+    fs::write(&path, vec![7; len as usize]).expect("rewritten");
+    let mut again = rig.start("resume", &["--drive", SLOW, OFTEN[0], OFTEN[1]]);
+    let begun = Instant::now();
+    loop {
+        let now = in_the_middle_of(&rig);
+        if now["entry"]["path"] == *name && now["start"].as_u64() >= first["end"].as_u64() {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "{now}");
+    }
+    again.kill().expect("killed");
+    again.wait().expect("ended");
+    let done = rig
+        .mover("resume", &["--drive", DRIVE, "--json"])
+        .ended(0)
+        .json();
+    assert!(done["resumed"]["note"].is_null(), "{done}");
+    restores(&rig, &tree);
 }

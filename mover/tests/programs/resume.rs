@@ -14,7 +14,7 @@ use crate::rig::{Rig, contents, expect_same, text};
 
 pub const DRIVE: &str = "vtape:tape.vtape";
 /// The clock makes the backup last long enough to be interrupted.
-const SLOW: &str = "vtape:tape.vtape?clock=real&buffer=4MiB";
+pub const SLOW: &str = "vtape:tape.vtape?clock=real&buffer=4MiB";
 pub const OFTEN: [&str; 2] = ["--checkpoint-interval", "0.02"];
 
 /// Starts a backup of `tree`, and gives it a signal once `bytes` of it are on
