@@ -154,16 +154,17 @@ impl Coordinator {
                 node.ok_or_else(|| Why::NoPlace(name.clone()))?
             }
         };
-        let is_there = self.links.get(&node).is_some_and(|link| link.is_known);
-        let is_drained = self
-            .state
-            .nodes
-            .get(&node)
-            .is_none_or(|node| node.is_drained);
-        if !is_there || is_drained {
+        if !self.takes_work(&node) {
             return Err(Why::NoService(node));
         }
         Ok(node)
+    }
+
+    /// Whether something can be begun on a node: its service is there, and it is not
+    /// drained.
+    pub(super) fn takes_work(&self, node: &Name) -> bool {
+        let row = self.state.nodes.get(node);
+        self.is_heard(node) && row.is_some_and(|row| !row.is_drained)
     }
 
     /// The drive: if it can be, one that does well, and the one that the run had

@@ -59,9 +59,9 @@ impl Coordinator {
                     }
                 }
                 Fault::Library(_) => {}
-                Fault::Absent(uuid, why) => is_news |= self.is_absent(attempt, uuid, &why),
+                Fault::Absent(uuid, why) => is_news |= self.note_absent(attempt, uuid, &why),
                 Fault::Elsewhere(uuid, other) => {
-                    is_news |= self.is_inside(run, attempt, (uuid, other));
+                    is_news |= self.note_inside(run, attempt, (uuid, other));
                 }
                 Fault::Either(uuid, why) => {
                     let is_volumes = attempt.volumes.contains(&uuid)
@@ -89,7 +89,7 @@ impl Coordinator {
     }
 
     /// A volume was not to be had. Tells whether that is new.
-    fn is_absent(&mut self, attempt: &Attempt, uuid: Uuid, why: &str) -> bool {
+    fn note_absent(&mut self, attempt: &Attempt, uuid: Uuid, why: &str) -> bool {
         let Some(mut volume) = self.state.volumes.get(&uuid).cloned() else {
             return false;
         };

@@ -188,7 +188,7 @@ impl Coordinator {
         !is_begun && now <= ends && !is_off && self.state.nodes.contains_key(&given.node)
     }
 
-    fn is_heard(&self, node: &Name) -> bool {
+    pub(super) fn is_heard(&self, node: &Name) -> bool {
         self.links.get(node).is_some_and(|link| link.is_known)
     }
 

@@ -26,7 +26,7 @@ const PAUSE_MS: u64 = 60_000;
 impl Coordinator {
     /// A node has not reached the drive that a volume is in. Tells whether that is
     /// worth another try.
-    pub(super) fn is_inside(
+    pub(super) fn note_inside(
         &mut self,
         run: &RunId,
         attempt: &Attempt,
@@ -110,10 +110,8 @@ impl Coordinator {
     /// A node that can unload a drive.
     fn who_reaches(&self, drive: &Name) -> Option<Name> {
         let mut nodes = self.state.nodes.iter();
-        let found = nodes.find(|(name, node)| {
-            let is_there = self.links.get(*name).is_some_and(|link| link.is_known);
-            is_there && !node.is_drained && node.reaches.contains(drive)
-        });
+        let found =
+            nodes.find(|(name, node)| self.takes_work(name) && node.reaches.contains(drive));
         found.map(|(name, _)| name.clone())
     }
 
@@ -140,7 +138,7 @@ impl Coordinator {
     }
 
     /// What a run waits for whose volume is in such a drive.
-    pub(super) fn is_inside_words(&self, uuid: &Uuid, drive: &Name) -> String {
+    pub(super) fn inside_words(&self, uuid: &Uuid, drive: &Name) -> String {
         let volume = self.state.volumes.get(uuid);
         let volume = volume.map_or_else(|| uuid.to_string(), |row| row.name.to_string());
         let where_it_is = format!("volume {volume} is in drive {drive}");

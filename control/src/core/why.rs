@@ -30,7 +30,7 @@ impl Coordinator {
             ),
             Some(Why::NoDrive) => self.no_drive(run),
             Some(Why::NoVolume(pool)) => self.no_volume(&pool, id),
-            Some(Why::Inside(uuid, drive)) => self.is_inside_words(&uuid, &drive),
+            Some(Why::Inside(uuid, drive)) => self.inside_words(&uuid, &drive),
             Some(Why::NotTheVolume(uuid)) => match self.state.volumes.get(&uuid) {
                 None => format!("no volume with identity {uuid} is this coordinator's"),
                 Some(row) => match &row.writer {

@@ -61,19 +61,25 @@ fn r24_a_set_whose_cartridge_is_bad_goes_on_on_another_and_no_drive_is_blamed() 
     })
 }
 
-#[test]
-fn a_drive_that_asks_for_help_by_a_tapealert_is_not_used_again() -> Result<()> {
+/// The first drive raises an alert in the middle of a backup, which is done all the
+/// same.
+fn alerted(alert: &'static str, look: impl FnOnce(&Cluster, &Shown) -> Result<()>) -> Result<()> {
     let plan = Plan {
         files: 3,
-        faults: [
-            "[[fault]]\nopcode = \"WRITE(6)\"\nnth = 40\nalert = 30\n",
-            "",
-        ],
+        faults: [alert, ""],
         ..Plan::default()
     };
     cluster(&plan, |cluster| {
         cluster.job("docs", "a", json!({}))?;
         let shown = cluster.is_done(&cluster.begin("docs")?)?;
+        look(cluster, &shown)
+    })
+}
+
+#[test]
+fn a_drive_that_asks_for_help_by_a_tapealert_is_not_used_again() -> Result<()> {
+    let alert = "[[fault]]\nopcode = \"WRITE(6)\"\nnth = 40\nalert = 30\n";
+    alerted(alert, |cluster, shown| {
         // The set is whole.
         let first = shown.only()?;
         ensure!(first["drive"] == cluster.serials()[0], "{first}");
@@ -101,17 +107,8 @@ fn a_drive_that_asks_for_help_by_a_tapealert_is_not_used_again() -> Result<()> {
 
 #[test]
 fn a_cartridge_that_is_worn_out_is_closed_and_its_drive_goes_on() -> Result<()> {
-    let plan = Plan {
-        files: 3,
-        faults: [
-            "[[fault]]\nopcode = \"WRITE(6)\"\nnth = 40\nalert = 7\n",
-            "",
-        ],
-        ..Plan::default()
-    };
-    cluster(&plan, |cluster| {
-        cluster.job("docs", "a", json!({}))?;
-        let shown = cluster.is_done(&cluster.begin("docs")?)?;
+    let alert = "[[fault]]\nopcode = \"WRITE(6)\"\nnth = 40\nalert = 7\n";
+    alerted(alert, |cluster, shown| {
         let worn = shown.only()?["volumes"][0].clone();
         let closed = [volume(cluster, "LH0001")?, volume(cluster, "LH0002")?];
         let closed: Vec<&Value> = closed

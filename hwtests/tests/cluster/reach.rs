@@ -29,6 +29,16 @@ fn goes_on_in_the_other_drive(cluster: &Cluster, shown: &Shown) -> Result<()> {
     by_its_journal(&cluster.log("b")?)
 }
 
+/// Node a is lost in the middle of a run, which node b is to go on with.
+fn moved_in_the_middle(cluster: &mut Cluster) -> Result<String> {
+    cluster.job("docs", "a", json!({}))?;
+    let run = cluster.begin("docs")?;
+    cluster.in_the_middle(&run, 1, MIDDLE)?;
+    cluster.take_service("a")?.kill()?;
+    moved(cluster, "a", "b")?;
+    Ok(run)
+}
+
 #[test]
 fn r24_a_volume_in_a_drive_that_the_new_node_does_not_reach_is_brought_out_by_a_third() -> Result<()>
 {
@@ -38,11 +48,7 @@ fn r24_a_volume_in_a_drive_that_the_new_node_does_not_reach_is_brought_out_by_a_
         ..Plan::default()
     };
     cluster(&plan, |cluster| {
-        cluster.job("docs", "a", json!({}))?;
-        let run = cluster.begin("docs")?;
-        cluster.in_the_middle(&run, 1, MIDDLE)?;
-        cluster.take_service("a")?.kill()?;
-        moved(cluster, "a", "b")?;
+        let run = moved_in_the_middle(cluster)?;
         let shown = cluster.is_done(&run)?;
         goes_on_in_the_other_drive(cluster, &shown)?;
         let unloads = cluster.ask(&["run", "list", "--job", "unload"])?;
@@ -69,11 +75,7 @@ fn a_run_waits_for_a_volume_in_a_drive_that_nobody_reaches_and_says_so() -> Resu
         ..Plan::default()
     };
     cluster(&plan, |cluster| {
-        cluster.job("docs", "a", json!({}))?;
-        let run = cluster.begin("docs")?;
-        cluster.in_the_middle(&run, 1, MIDDLE)?;
-        cluster.take_service("a")?.kill()?;
-        moved(cluster, "a", "b")?;
+        let run = moved_in_the_middle(cluster)?;
         until("it says what it waits for", || {
             let shown = cluster.shown(&run)?;
             let words = shown.status["words"].as_str().unwrap_or_default();
