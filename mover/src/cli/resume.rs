@@ -119,6 +119,10 @@ fn told(point: Point, note: Option<&str>) -> (serde_json::Value, String) {
             json!({"from": "tape", "files": members, "archive_bytes": bytes, "note": note}),
             words("what the tape holds", members, bytes),
         ),
+        Point::End { members, bytes } => (
+            json!({"from": "end", "files": members, "archive_bytes": bytes, "note": note}),
+            words("its end", members, bytes),
+        ),
         Point::Nothing => (json!({"from": "nothing"}), "backed up afresh".into()),
     }
 }

@@ -82,6 +82,13 @@ pub enum Point {
         /// Bytes of the archive that were there.
         bytes: u64,
     },
+    /// Its end, which it had reached on the tape: only the catalog did not know it.
+    End {
+        /// Members that were there.
+        members: u64,
+        /// Bytes of the archive that were there.
+        bytes: u64,
+    },
     /// Nothing: all was backed up anew.
     Nothing,
 }
@@ -387,7 +394,7 @@ impl Job<'_> {
         );
         let tape_bytes = done.tape_bytes;
         give_up(recovered);
-        let point = Point::Tape {
+        let point = Point::End {
             members: totals.members,
             bytes: tape_bytes,
         };

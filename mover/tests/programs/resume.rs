@@ -116,6 +116,7 @@ fn r24_a_set_that_only_the_catalog_does_not_know_is_entered() {
     for what in ["set", "number", "volumes", "files", "bytes"] {
         assert_eq!(done[what], before[what], "{what}: {done}");
     }
+    assert_eq!(done["resumed"]["from"], "end", "{done}");
     assert!(
         fs::read_dir(&journals).expect("there").next().is_none(),
         "the journal is left"
