@@ -248,9 +248,13 @@ impl Coordinator {
                 _ => Ok(()),
             };
             let has_moved = self.has_moved(&run.job.place, &attempt);
+            let failures = run.failures;
             let mut run = gone_on(run, &outcome, has_moved, now, retry_ms);
-            if is_worth_a_try && !run.is_stopped && run.state.is_open() {
+            let may_retry = run.job.restart != Restart::None || outcome.wrote_nothing;
+            if is_worth_a_try && may_retry && !run.is_stopped && !is_done(&outcome) {
+                // What a cartridge has done costs no retry: there are so many of them.
                 (run.state, run.not_before) = (RunState::Waiting, now);
+                run.failures = failures;
             }
             if let Err(error) = labelled {
                 run.state = RunState::Failed(format!("labelled, but not entered: {error}"));

@@ -29,7 +29,7 @@ const FAULTS_MAX: usize = 64;
 impl Coordinator {
     /// Remembers what an attempt has shown of its drive and its volumes. If its set
     /// is to be gone on with on a volume that is known to be bad, it is not. Tells
-    /// whether it is worth a try on another volume.
+    /// whether the next try has another volume, or does without that set.
     pub(super) fn blame(&mut self, run: &RunId, attempt: &Attempt, outcome: &mut Outcome) -> bool {
         let serial = &attempt.drive;
         let Some(old) = self.state.drives.get(serial) else {
@@ -55,7 +55,7 @@ impl Coordinator {
                 Fault::Drive(why) => drop(trouble.get_or_insert(why)),
                 Fault::Volume(uuid, why) => {
                     if attempt.volumes.contains(&uuid) {
-                        self.close_bad(uuid, &why);
+                        is_news |= self.close_bad(uuid, &why);
                     }
                 }
                 Fault::Library(_) => {}
@@ -64,9 +64,12 @@ impl Coordinator {
                     is_news |= self.note_inside(run, attempt, (uuid, other));
                 }
                 Fault::Either(uuid, why) => {
-                    let is_volumes = attempt.volumes.contains(&uuid)
-                        && self.doubt_volume(serial, uuid, &why, outcome);
-                    if !is_volumes {
+                    let blamed = match attempt.volumes.contains(&uuid) {
+                        true => self.doubt_volume(serial, uuid, &why, outcome),
+                        false => Blamed::default(),
+                    };
+                    is_news |= blamed.is_news;
+                    if !blamed.by_another_drive {
                         let is_second = drive.doubt.is_some_and(|first| first != uuid);
                         drive.doubt.get_or_insert(uuid);
                         if is_second {
@@ -117,50 +120,66 @@ impl Coordinator {
         }
     }
 
-    /// A drive has had trouble with a volume. Tells whether another drive has had
-    /// it, too: then it is the volume's.
+    /// A drive has had trouble with a volume.
     fn doubt_volume(
         &mut self,
         serial: &Name,
         uuid: Uuid,
         why: &str,
         outcome: &mut Outcome,
-    ) -> bool {
+    ) -> Blamed {
         let Some(mut volume) = self.state.volumes.get(&uuid).cloned() else {
-            return false;
+            return Blamed::default();
         };
         let Some(first) = volume.doubt.clone() else {
             volume.doubt = Some(serial.clone());
             self.change(Change::Volume(uuid, volume));
-            return false;
+            return Blamed::default();
         };
+        let mut is_news = false;
         if volume.closed.is_some() {
             // It was asked for what is on it, and can't give that either.
+            is_news = !outcome.damaged;
             outcome.damaged = true;
         }
-        self.close_bad(uuid, &format!("twice, on {first} and on {serial}: {why}"));
-        if first == *serial {
-            return false;
-        }
-        if let Some(mut first_drive) = self.state.drives.get(&first).cloned()
+        is_news |= self.close_bad(uuid, &format!("twice, on {first} and on {serial}: {why}"));
+        let by_another_drive = first != *serial;
+        if by_another_drive
+            && let Some(mut first_drive) = self.state.drives.get(&first).cloned()
             && first_drive.doubt == Some(uuid)
         {
             first_drive.doubt = None;
             self.change(Change::Drive(first, first_drive));
         }
-        true
+        Blamed {
+            is_news,
+            by_another_drive,
+        }
     }
 
-    /// Nothing is appended to a volume any more. Why it was closed before stays.
-    fn close_bad(&mut self, uuid: Uuid, why: &str) {
-        if let Some(mut volume) = self.state.volumes.get(&uuid).cloned()
-            && volume.closed.is_none()
-        {
+    /// Nothing is appended to a volume any more. Why it was closed before stays. Tells
+    /// whether it was not.
+    fn close_bad(&mut self, uuid: Uuid, why: &str) -> bool {
+        let Some(mut volume) = self.state.volumes.get(&uuid).cloned() else {
+            return false;
+        };
+        let is_news = volume.closed.is_none();
+        if is_news {
             log::warn!("volume {} is closed: {why}", volume.name);
             volume.closed = Some(words(why));
             self.change(Change::Volume(uuid, volume));
         }
+        is_news
     }
+}
+
+/// What is known of a volume with which a drive had trouble.
+#[derive(Default)]
+struct Blamed {
+    /// It is closed now, or its set given up: which happens once.
+    is_news: bool,
+    /// Another drive has had trouble with it, too: it is the volume's.
+    by_another_drive: bool,
 }
 
 impl Drive {

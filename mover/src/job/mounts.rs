@@ -65,7 +65,7 @@ impl Mounts {
         let drive = self.drives.first();
         match (&self.library, self.volumes.first(), drive) {
             (Some(library), Some(volume), _) => {
-                Library::open(library, &self.state)?.load(volume, drive.map(String::as_str))
+                Library::open_in_turn(library, &self.state)?.load(volume, drive.map(String::as_str))
             }
             (None, _, Some(drive)) => Ok(Loaded {
                 drive: drive.clone(),
@@ -147,7 +147,7 @@ impl Mounts {
     /// The library, which is held as long as it is used only.
     pub(super) fn library(&self) -> Result<Library, JobError> {
         match &self.library {
-            Some(library) => Library::open(library, &self.state),
+            Some(library) => Library::open_in_turn(library, &self.state),
             None => Err(JobError::Usage("no library was named".into())),
         }
     }

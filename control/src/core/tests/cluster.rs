@@ -311,7 +311,7 @@ fn r20_r21_the_failure_of_the_coordinators_node_is_written_down_with_what_others
         ..Settings::default()
     };
     let (core, _) = Coordinator::start(settings, state);
-    let mut bed = Bed { core, now: bed.now };
+    let mut bed = Bed { core, ..bed };
     bed.connect("n2", &["D1"]);
     let event = |what| Event {
         at: Time(NOW),

@@ -25,9 +25,10 @@ fn begin(bed: &mut Bed, due: i64) -> Start {
     starts.remove(0).1
 }
 
-/// The next attempt.
+/// The next attempt, which has begun at once or begins when it may.
 fn again(bed: &mut Bed) -> Start {
-    super::ends::start(&bed.later())
+    let last = bed.last.take();
+    last.unwrap_or_else(|| super::ends::start(&bed.later()))
 }
 
 /// An attempt could not write: the drive or the volume is at fault. Returns what
@@ -50,6 +51,7 @@ fn with_fault(bed: &mut Bed, start: &Start, exit: ExitStatus, fault: Fault) -> V
         token: start.token,
         outcome,
     };
+    bed.last = None;
     let outputs = bed.outputs(Input::Report(name("n2"), report));
     let notices = outputs.into_iter().filter_map(|output| match output {
         Output::Notify(notice) => Some(notice),
@@ -188,6 +190,9 @@ fn a_set_on_a_closed_cartridge_that_cannot_be_read_either_is_begun_anew() {
     let fourth = again(&mut bed);
     assert_eq!(fourth.resume, None);
     assert_eq!(fourth.volumes[0].uuid, uuid(2));
+    // What cartridges do costs a run no retry, but for the first time.
+    let run = &bed.core.state().runs[&fourth.attempt.run];
+    assert_eq!((run.attempts, run.failures), (4, 1));
 }
 
 #[test]

@@ -28,6 +28,8 @@ fn uuid(number: u128) -> Uuid {
 struct Bed {
     core: Coordinator,
     now: i64,
+    /// The attempt that was ordered last.
+    last: Option<Start>,
 }
 
 impl Bed {
@@ -42,7 +44,11 @@ impl Bed {
 
     fn with(settings: Settings) -> Bed {
         let (core, _) = Coordinator::start(settings, State::default());
-        let mut bed = Bed { core, now: 0 };
+        let mut bed = Bed {
+            core,
+            now: 0,
+            last: None,
+        };
         for (node, drives) in [("n1", &["D1"][..]), ("n2", &["D1", "D2"])] {
             bed.done(json!({"command": "add-node", "node": node}));
             bed.connect(node, drives);
@@ -84,7 +90,15 @@ impl Bed {
     /// What is said to services because of this, to whom.
     fn outputs(&mut self, input: Input) -> Vec<Output> {
         self.now += 1;
-        self.core.handle(Time(self.now), input)
+        let outputs = self.core.handle(Time(self.now), input);
+        for output in &outputs {
+            if let Output::Send(_, Order { what, .. }) = output
+                && let What::Start(start) = what
+            {
+                self.last = Some((**start).clone());
+            }
+        }
+        outputs
     }
 
     /// What is said when a run may be tried again.
@@ -103,10 +117,9 @@ impl Bed {
     }
 
     fn command(&mut self, command: Value) -> (Answer, Vec<(String, Start)>) {
-        self.now += 1;
         let command: Command = serde_json::from_value(command).expect("a command");
         let input = Input::Ask(Asker(1), Ask::Command(command));
-        let outputs = self.core.handle(Time(self.now), input);
+        let outputs = self.outputs(input);
         let (mut answers, mut starts) = (vec![], vec![]);
         for output in outputs {
             match output {
