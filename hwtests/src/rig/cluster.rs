@@ -18,7 +18,7 @@ use super::fencing::Fencing;
 use super::host::{Host, Machine};
 use super::network::{Net, Network};
 use super::parts::{self, Kernel};
-use super::san::San;
+use super::san::{Fabric, San};
 use super::trial::Trial;
 use crate::until::within;
 
@@ -56,7 +56,7 @@ impl<'a> Cluster<'a> {
     ///
     /// # Errors
     /// If that does not come to be.
-    pub fn start(trial: &'a Trial, kernel: Kernel) -> Result<Cluster<'a>> {
+    pub fn start(trial: &'a Trial, kernel: Kernel, fabric: Fabric) -> Result<Cluster<'a>> {
         let network = Network::of(SAN_NODE, &[Net::Lan, Net::San])?;
         let folder = trial.join("cluster");
         let fencing = Fencing::start(&folder.join("fencing"))?;
@@ -70,7 +70,7 @@ impl<'a> Cluster<'a> {
             memory_mib: SAN_MEMORY_MIB,
             ..machine
         };
-        let san = San::switch_on(&network, trial, large, SAN_NODE)?;
+        let san = San::switch_on(&network, trial, large, SAN_NODE, fabric)?;
         let mut cluster = Cluster {
             trial,
             machine,
@@ -327,18 +327,14 @@ impl Cluster<'_> {
              [ -z \"$is_new\" ] ||
                  install -o hacluster -g haclient -m 600 {} /var/lib/pacemaker/cib/cib.xml
              install -m 755 {} /usr/sbin/fence_rig
-             mkdir -p /opt/longhaul
-             mount --bind $(dirname $(command -v lh-mover)) /opt/longhaul
-             ln -s /opt/longhaul/lh-control /opt/longhaul/lh-mover /usr/bin/
-             install -D -m 755 -t /usr/lib/ocf/resource.d/longhaul {agents}/coordinator {agents}/backup
-             install -D -m 755 -t /usr/lib/longhaul {agents}/longhaul-alert
+             {}
              cp /cluster/corosync.conf /etc/corosync/corosync.conf
              install -d -o hacluster -g haclient -m 750 /run/crm\n",
             self.folder().display(),
             own.display(),
             rig("cib.xml"),
             rig("fence_rig"),
-            agents = Host::path_of(parts::agents()),
+            parts::install_script(),
         );
         for other in NODES {
             let address = Net::Lan.address(other);

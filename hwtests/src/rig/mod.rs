@@ -15,6 +15,7 @@
 //! that a host writes goes away with it, or into a folder of its test.
 
 pub mod cluster;
+pub mod fcoe;
 pub mod fencing;
 pub mod host;
 pub mod iscsi;
@@ -30,7 +31,7 @@ pub use cluster::Cluster;
 pub use fencing::{Fencing, Mode};
 pub use host::{Ended, Host, Job, Machine};
 pub use network::{Carried, Net, Network};
-pub use parts::{Kernel, Part};
+pub use parts::{Kernel, Part, install_script};
 pub use power::Power;
-pub use san::San;
+pub use san::{Fabric, San};
 pub use trial::{Trial, trial};

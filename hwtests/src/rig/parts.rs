@@ -12,6 +12,7 @@ use std::{env, fmt};
 
 use anyhow::{Context, Result, bail};
 
+use super::host::Host;
 use crate::program::run_within;
 
 /// Time to fetch, unpack and build the slowest part on a busy machine.
@@ -33,6 +34,15 @@ pub enum Kernel {
 impl Kernel {
     /// All kernels.
     pub const ALL: [Kernel; 2] = [Kernel::V6_1, Kernel::V7];
+
+    /// The one for a test of a product that runs on either: `LONGHAUL_KERNEL=6.1` is
+    /// the other one, on which programs start at a tenth of the speed.
+    pub fn chosen() -> Kernel {
+        match env::var("LONGHAUL_KERNEL").as_deref() {
+            Ok("6.1") => Kernel::V6_1,
+            _ => Kernel::V7,
+        }
+    }
 
     /// As the scripts name it, and its release begins.
     pub fn version(self) -> &'static str {
@@ -75,9 +85,20 @@ pub(super) fn scripts() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/rig"))
 }
 
-/// The folder of the agents that Pacemaker runs.
-pub(super) fn agents() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../tools/ocf"))
+/// The commands that install the programs and the agents on a host, as docs/cluster.md
+/// has it.
+pub fn install_script() -> String {
+    let agents = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../tools/ocf"));
+    format!(
+        "mkdir -p /opt/longhaul
+         mount --bind $(dirname $(command -v lh-mover)) /opt/longhaul
+         ln -s /opt/longhaul/lh-control /opt/longhaul/lh-mover /usr/bin/
+         cd {}
+         install -D -m 755 -t /usr/lib/ocf/resource.d/longhaul coordinator backup
+         install -D -m 755 -t /usr/lib/longhaul longhaul-alert
+         cd /",
+        Host::path_of(agents)
+    )
 }
 
 /// The folder where the parts are.

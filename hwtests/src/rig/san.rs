@@ -1,12 +1,12 @@
-//! A SAN: one host that serves a tape library and disks to others over iSCSI.
+//! A SAN: one host that serves a tape library to others over iSCSI or Fibre Channel,
+//! and disks over iSCSI.
 
 use anyhow::Result;
 
 use super::host::{Host, Machine};
-use super::iscsi::{door, log_in_script};
-use super::library;
 use super::network::{Net, Network};
 use super::trial::Trial;
+use super::{fcoe, iscsi, library};
 
 /// A disk of the SAN, with an ext4 that one host mounts at a time.
 #[derive(Debug, Clone, Copy)]
@@ -40,10 +40,20 @@ hang = "40ms"
 END
 sed -i 's/^\[\[drives\]\]$/&\nfaults = "slow.toml"/' /tmp/library/library.toml"#;
 
+/// How hosts reach the library.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fabric {
+    /// By the network of the SAN.
+    Iscsi,
+    /// By ports on it.
+    FibreChannel,
+}
+
 /// The host that serves the SAN.
 pub struct San {
     host: Host,
     node: u8,
+    fabric: Fabric,
 }
 
 impl San {
@@ -56,9 +66,10 @@ impl San {
         trial: &Trial,
         machine: Machine,
         node: u8,
+        fabric: Fabric,
     ) -> Result<San> {
         let host = Host::switch_on(trial, machine, node, Some(network))?;
-        Ok(San { host, node })
+        Ok(San { host, node, fabric })
     }
 
     /// Serves the library to these hosts, and the disks.
@@ -68,7 +79,13 @@ impl San {
     pub(super) fn serve(&mut self, initiators: &[u8]) -> Result<()> {
         self.host.wait_until_up()?;
         self.host.run(&format!("{}\n{SLOWLY}", library::MAKE))?;
-        let door = door(self.node, &[Net::San], initiators);
+        let door = match self.fabric {
+            Fabric::Iscsi => iscsi::door(self.node, &[Net::San], initiators),
+            Fabric::FibreChannel => {
+                self.host.run(&fcoe::port_script("tcm_fc"))?;
+                fcoe::door(self.node, initiators)
+            }
+        };
         library::serve(&mut self.host, &door)?;
         self.host.run(&disks_script(self.node))?;
         Ok(())
@@ -77,8 +94,13 @@ impl San {
     /// The commands by which a host sees the library and the disks.
     pub(super) fn log_in_script(&self, node: u8) -> String {
         let names = DISKS.map(|disk| disk.name).join(" ");
+        let port = match self.fabric {
+            Fabric::Iscsi => String::new(),
+            Fabric::FibreChannel => fcoe::port_script("sg st ch"),
+        };
         format!(
-            "{}
+            "{port}
+             {}
              mkdir -p /dev/san
              for disk in $(seq 100); do
                  lun=0
@@ -92,7 +114,7 @@ impl San {
                  sleep 0.1
              done
              [ $(ls /dev/san | wc -l) = $lun ]",
-            log_in_script(node, self.node, &[Net::San])
+            iscsi::log_in_script(node, self.node, &[Net::San])
         )
     }
 

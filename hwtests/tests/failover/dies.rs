@@ -2,14 +2,13 @@
 
 use anyhow::{Context, Result, ensure};
 use longhaul_hwtests::rig::cluster::{NODES, PATIENCE};
-use longhaul_hwtests::rig::trial;
 use longhaul_hwtests::rig::trial::plain;
+use longhaul_hwtests::rig::{Fabric, Kernel, Part, trial};
 use longhaul_hwtests::until::within;
 use serde_json::Value;
 
 use crate::application::runs;
-use crate::house::{self, MOVER};
-use crate::kernel;
+use crate::house::{self, MOVER, Shell};
 
 /// Of a run that was hit once: its last attempt went on with the one before, with
 /// a newer token, on another node.
@@ -31,11 +30,10 @@ pub fn went_on(shown: &Value, from: u8) -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn r2b_r2c_r3_r13_r14_r20_r24_the_node_of_coordinator_application_and_backup_dies() -> Result<()> {
-    let name = "r2b_r2c_r3_r13_r14_r20_r24_the_node_of_coordinator_application_and_backup_dies";
-    trial(name, &plain(kernel()), 4, |trial| {
-        let mut cluster = house::start(trial, 1)?;
+/// All of it, with the tapes on this fabric, and set up with this shell.
+fn all_on_one_node(name: &'static str, parts: &[Part], fabric: Fabric, shell: Shell) -> Result<()> {
+    trial(name, parts, 4, |trial| {
+        let mut cluster = house::start_with(trial, 1, fabric, shell)?;
         let (run, node) = house::begin(&mut cluster)?;
         ensure!(node == "n1", "it runs on {node}");
         trial.say("it is in the middle");
@@ -80,6 +78,21 @@ fn r2b_r2c_r3_r13_r14_r20_r24_the_node_of_coordinator_application_and_backup_die
     })
 }
 
+#[test]
+fn r2b_r2c_r3_r13_r14_r20_r24_the_node_of_coordinator_application_and_backup_dies() -> Result<()> {
+    let name = "r2b_r2c_r3_r13_r14_r20_r24_the_node_of_coordinator_application_and_backup_dies";
+    let parts = plain(Kernel::chosen());
+    all_on_one_node(name, &parts, Fabric::Iscsi, Shell::Crm)
+}
+
+#[test]
+fn r2b_r7_r13_r14_r24_the_node_of_all_dies_where_tapes_are_on_fibre_channel() -> Result<()> {
+    let name = "r2b_r7_r13_r14_r24_the_node_of_all_dies_where_tapes_are_on_fibre_channel";
+    let kernel = Kernel::chosen();
+    let parts = [Part::Kernel(kernel), Part::Root, Part::Fcoe(kernel)];
+    all_on_one_node(name, &parts, Fabric::FibreChannel, Shell::Pcs)
+}
+
 /// Stops the mover a moment after it has begun.
 fn stay() -> String {
     format!(
@@ -92,7 +105,7 @@ fn stay() -> String {
 #[test]
 fn r22_r24_a_run_outlives_the_node_that_took_it_over_too() -> Result<()> {
     let name = "r22_r24_a_run_outlives_the_node_that_took_it_over_too";
-    trial(name, &plain(kernel()), 4, |trial| {
+    trial(name, &plain(Kernel::chosen()), 4, |trial| {
         let mut cluster = house::start(trial, 3)?;
         let (run, node) = house::begin(&mut cluster)?;
         ensure!(node == "n1", "it runs on {node}");

@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use longhaul_hwtests::rig::cluster::{NODES, PATIENCE};
-use longhaul_hwtests::rig::{Cluster, Trial};
+use longhaul_hwtests::rig::{Cluster, Fabric, Job, Kernel, Trial};
 use longhaul_hwtests::until::within;
 use serde_json::Value;
 
 use crate::application::{self, ADDRESS, APPLICATION, FILE_SYSTEM};
-use crate::kernel;
 
 /// The resource that is the coordinator.
 const COORDINATOR: &str = "longhaul-control";
@@ -26,28 +25,61 @@ pub const SOURCE: &str = "/srv/application/source";
 const TO: &str = "/own/restored";
 /// A mover that carries an attempt out, to `pgrep -f` and `pkill -f`.
 pub const MOVER: &str = "'lh-mover.* attempt'";
-/// Megabytes that are backed up: it takes some seconds.
-const MEGABYTES: u32 = 180;
+/// What is backed up: 180 files of a megabyte, so it takes some seconds.
+const FILES: &str =
+    "head -c 180000000 /dev/urandom | split -b 1000000 --numeric-suffixes=1 -a 3 - ''";
 /// What is asked of the coordinator while it may be moving.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// Which of the two shells an administrator uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shell {
+    Crm,
+    Pcs,
+}
 
 /// A cluster with the application on n1, the coordinator on this node, and a job that
 /// follows the application.
 pub fn start(trial: &Trial, coordinator: u8) -> Result<Cluster<'_>> {
-    let mut cluster = Cluster::start(trial, kernel())?;
+    start_with(trial, coordinator, Fabric::Iscsi, Shell::Crm)
+}
+
+/// The same, with the tapes on this fabric, and set up with this shell.
+pub fn start_with(
+    trial: &Trial,
+    coordinator: u8,
+    fabric: Fabric,
+    shell: Shell,
+) -> Result<Cluster<'_>> {
+    let mut cluster = Cluster::start(trial, Kernel::chosen(), fabric)?;
     trial.say("started");
     application::run_on(&mut cluster, 1)?;
-    set_up(&mut cluster, coordinator)?;
+    trial.say("the application runs");
+    let data = make_data(&mut cluster, 1)?;
+    enroll(&mut cluster, coordinator)?;
+    match shell {
+        Shell::Crm => configure_by_crm(&mut cluster, coordinator)?,
+        Shell::Pcs => configure_by_pcs(&mut cluster, coordinator)?,
+    }
+    trial.say("configured");
+    cluster.wait_until_runs(COORDINATOR, Some(coordinator))?;
+    for node in NODES {
+        ask(&mut cluster, &format!("node add n{node}"))?;
+    }
+    drives_are_known(&mut cluster)?;
     trial.say("the coordinator runs");
-    label(&mut cluster, 2)?;
-    job(&mut cluster, 1)?;
+    label(&mut cluster)?;
+    trial.say("there are volumes");
+    let made = cluster.node(1)?.finish(&data, PATIENCE)?;
+    made.expect_success()?;
+    follow(&mut cluster, "app", "")?;
     trial.say("there is a job");
     Ok(cluster)
 }
 
-/// Sets Longhaul up as docs/cluster.md has it, with the coordinator preferably on
-/// this node: once it runs, and all services are connected.
-fn set_up(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
+/// Makes the coordinator's folder on its file system, and each node's service from it,
+/// as docs/cluster.md has it. That one is mounted on this node meanwhile.
+fn enroll(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
     cluster.run(
         node,
         &format!(
@@ -86,6 +118,11 @@ END
         )?;
         start_service(cluster, node)?;
     }
+    Ok(())
+}
+
+/// What docs/cluster.md gives `crm`: the coordinator preferably on this node.
+fn configure_by_crm(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
     cluster.configure(&format!(
         "primitive longhaul-fs Filesystem \
              params device=/dev/san/database directory={FOLDER} fstype=ext4 \
@@ -102,12 +139,37 @@ END
          group {APPLICATION} {FILE_SYSTEM} {ADDRESS} application-backup \
              meta resource-stickiness=100",
         mount = application::FOLDER,
-    ))?;
-    cluster.wait_until_runs(COORDINATOR, Some(node))?;
-    for node in NODES {
-        ask(cluster, &format!("node add n{node}"))?;
-    }
-    drives_are_known(cluster)
+    ))
+}
+
+/// The same, as it is given to `pcs`: all at once, since what is made alone is started
+/// where it happens to be.
+fn configure_by_pcs(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
+    let mount = application::FOLDER;
+    let script = format!(
+        "pcs cluster cib /tmp/longhaul.xml
+         pcs='pcs -f /tmp/longhaul.xml'
+         $pcs resource create longhaul-fs ocf:heartbeat:Filesystem \
+             device=/dev/san/database directory={FOLDER} fstype=ext4 \
+             op start timeout=60s op stop timeout=60s op monitor interval=20s timeout=40s \
+             --group {GROUP}
+         $pcs resource create longhaul-ip ocf:heartbeat:IPaddr2 ip={IP} cidr_netmask=24 \
+             nic=vec0 op monitor interval=10s --group {GROUP}
+         $pcs resource create {COORDINATOR} ocf:longhaul:coordinator dir={FOLDER}/control \
+             op start timeout=60s op stop timeout=40s op monitor interval=10s timeout=20s \
+             --group {GROUP}
+         $pcs resource meta {GROUP} resource-stickiness=100
+         $pcs constraint location {GROUP} prefers n{node}=50
+         $pcs resource create application-backup ocf:longhaul:backup mount={mount} \
+             op start timeout=10s op stop timeout=40s op monitor interval=60s timeout=10s \
+             --group {APPLICATION}
+         $pcs alert create path=/usr/lib/longhaul/longhaul-alert id=longhaul-alert \
+             meta timeout=10s
+         pcs cluster cib-push /tmp/longhaul.xml --config"
+    );
+    let ended = cluster.node(node)?.run_within(&script, PATIENCE)?;
+    ended.expect_success()?;
+    Ok(())
 }
 
 /// Starts a node's backup service, which is started again if it dies, as systemd
@@ -169,38 +231,45 @@ pub fn drives(cluster: &mut Cluster<'_>) -> Result<Vec<String>> {
     Ok(keys.map(str::to_owned).collect())
 }
 
-/// Makes two cartridges volumes, by the service of a node.
-fn label(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
-    let drive = drives(cluster)?.remove(0);
-    for volume in ["LH0001", "LH0002"] {
-        let label = format!("--pool daily --node n{node} --drive {drive} --barcode {volume}L9");
-        ask(cluster, &format!("volume label {volume} {label}"))?;
+/// Makes two cartridges volumes, each in a drive of its own, by the services of two
+/// nodes at once.
+fn label(cluster: &mut Cluster<'_>) -> Result<()> {
+    let drives = drives(cluster)?;
+    let mut jobs = Vec::new();
+    for (node, drive) in (1..).zip(&drives) {
+        let label = label_command(&format!("LH000{node}"), node, drive);
+        jobs.push((node, cluster.node(node)?.start(&label)?));
+    }
+    for (node, job) in jobs {
+        let labelled = cluster.node(node)?.finish(&job, PATIENCE)?;
+        labelled.expect_success()?;
     }
     Ok(())
 }
 
-/// Gives the application its data on the node where it runs, and has them backed up by
-/// a job that follows it.
-fn job(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
-    cluster.run(
-        node,
-        &format!(
-            "mkdir -p {SOURCE}/deep
-             for number in $(seq {MEGABYTES}); do
-                 head -c 1000000 /dev/urandom >{SOURCE}/$number
-             done
-             ln -s ../1 {SOURCE}/deep/link
-             (cd {SOURCE} && sha256sum *[0-9]) >/cluster/manifest
-             sync -f {SOURCE}"
-        ),
-    )?;
-    ask(
-        cluster,
-        &format!(
-            "job add app --path {SOURCE} --application {APPLICATION} --drive-pool drives \
-             --volumes daily"
-        ),
-    )?;
+/// The command that makes a cartridge this volume, by a node's service and in this drive.
+pub fn label_command(volume: &str, node: u8, drive: &str) -> String {
+    let how = format!("--pool daily --node n{node} --drive {drive} --barcode {volume}L9");
+    format!("lh-control --dir /cluster/desk volume label {volume} {how}")
+}
+
+/// Gives the application its data on the node where it runs, while other things begin.
+fn make_data(cluster: &mut Cluster<'_>, node: u8) -> Result<Job> {
+    cluster.node(node)?.start(&format!(
+        "mkdir -p {SOURCE}/deep
+         cd {SOURCE}
+         {FILES}
+         ln -s ../001 deep/link
+         sha256sum *[0-9] >/cluster/manifest
+         sync -f {SOURCE}"
+    ))
+}
+
+/// A job of the application's data that follows it, with these options.
+pub fn follow(cluster: &mut Cluster<'_>, job: &str, options: &str) -> Result<()> {
+    let what = format!("--path {SOURCE} --application {APPLICATION}");
+    let to = "--drive-pool drives --volumes daily";
+    ask(cluster, &format!("job add {job} {what} {to} {options}"))?;
     Ok(())
 }
 
@@ -210,9 +279,8 @@ pub fn own_job(cluster: &mut Cluster<'_>, job: &str, node: u8) -> Result<()> {
         node,
         &format!(
             "mkdir -p /own/source
-             for number in $(seq {MEGABYTES}); do
-                 head -c 1000000 /dev/urandom >/own/source/$number
-             done
+             cd /own/source
+             {FILES}
              sync -f /own"
         ),
     )?;

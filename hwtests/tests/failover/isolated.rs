@@ -3,11 +3,10 @@
 use anyhow::{Result, ensure};
 use longhaul_hwtests::rig::cluster::PATIENCE;
 use longhaul_hwtests::rig::trial::plain;
-use longhaul_hwtests::rig::{Mode, trial};
+use longhaul_hwtests::rig::{Kernel, Mode, trial};
 
 use crate::dies::went_on;
 use crate::house::{self, MOVER};
-use crate::kernel;
 
 /// Has the mover write slowly, to its end: so it is under way when its drive is taken
 /// over. It is the mover itself that writes, again and again.
@@ -24,7 +23,7 @@ fn write_slowly() -> String {
 #[test]
 fn r8_r13_an_isolated_mover_writes_not_one_record_more_once_its_drive_is_taken() -> Result<()> {
     let name = "r8_r13_an_isolated_mover_writes_not_one_record_more_once_its_drive_is_taken";
-    trial(name, &plain(kernel()), 4, |trial| {
+    trial(name, &plain(Kernel::chosen()), 4, |trial| {
         let mut cluster = house::start(trial, 3)?;
         // Nobody is killed: only the drive's reservation protects.
         cluster.fencing().set_mode(Mode::Lie);

@@ -3,16 +3,15 @@
 use anyhow::{Context, Result, ensure};
 use longhaul_hwtests::rig::cluster::{NODES, PATIENCE};
 use longhaul_hwtests::rig::trial::plain;
-use longhaul_hwtests::rig::{Cluster, Mode, trial};
+use longhaul_hwtests::rig::{Cluster, Fabric, Kernel, Mode, trial};
 
 use crate::application::{self, is_mounted, is_whole, runs};
-use crate::kernel;
 
 #[test]
 fn fencing_that_fails_moves_nothing_and_fencing_that_lies_moves_what_still_lives() -> Result<()> {
     let name = "fencing_that_fails_moves_nothing_and_fencing_that_lies_moves_what_still_lives";
-    trial(name, &plain(kernel()), 4, |trial| {
-        let mut cluster = Cluster::start(trial, kernel())?;
+    trial(name, &plain(Kernel::chosen()), 4, |trial| {
+        let mut cluster = Cluster::start(trial, Kernel::chosen(), Fabric::Iscsi)?;
         trial.say("started");
         application::run_on(&mut cluster, 2)?;
         trial.say("runs on n2");

@@ -3,13 +3,10 @@
 //!
 //! Names of tests begin with the requirements that they show.
 
-use std::env;
-
-use longhaul_hwtests::rig::Kernel;
-
 mod application;
 mod dies;
 mod follows;
+mod fresh;
 mod house;
 mod isolated;
 mod liars;
@@ -17,12 +14,3 @@ mod moves;
 mod quorum;
 mod reach;
 mod waits;
-
-/// The kernel of all nodes. `LONGHAUL_KERNEL=6.1` is the other one, on which
-/// programs start at a tenth of the speed.
-fn kernel() -> Kernel {
-    match env::var("LONGHAUL_KERNEL").as_deref() {
-        Ok("6.1") => Kernel::V6_1,
-        _ => Kernel::V7,
-    }
-}

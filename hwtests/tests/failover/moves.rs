@@ -1,72 +1,83 @@
-//! Applications that move: their node dies, or they are told to.
+//! Backups of an application that is moved, by an administrator's word or since the
+//! whole house went dark.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use longhaul_hwtests::rig::cluster::{NODES, PATIENCE};
 use longhaul_hwtests::rig::trial::plain;
-use longhaul_hwtests::rig::{Cluster, Mode, trial};
+use longhaul_hwtests::rig::{Cluster, Kernel, Net, trial};
 use longhaul_hwtests::until::within;
 
-use crate::application::{self, APPLICATION, is_mounted, is_whole, runs};
-use crate::kernel;
+use crate::application::{APPLICATION, is_mounted, runs};
+use crate::house;
+use crate::quorum::goes_on;
+
+/// What a node says on the LAN while data goes over the SAN: of all that, so many
+/// bytes a second, at most.
+const CHATTER_BYTES: u64 = 20_000_000;
 
 #[test]
-fn r13_r14_an_application_moves_when_its_node_dies_and_when_it_is_told_to() -> Result<()> {
-    let name = "r13_r14_an_application_moves_when_its_node_dies_and_when_it_is_told_to";
-    trial(name, &plain(kernel()), 4, |trial| {
-        let mut cluster = Cluster::start(trial, kernel())?;
-        trial.say("started");
-        application::run_on(&mut cluster, 2)?;
-        trial.say("runs on n2");
-        application::write(&mut cluster, 2, "before the power was cut")?;
-
-        cluster.cut_power(2)?;
-        let asked = cluster.fencing().wait_until_asked(2, 0, PATIENCE)?;
-        ensure!(
-            asked.answered.is_some_and(|(mode, _)| mode == Mode::Kill),
-            "{asked:?}"
-        );
-        trial.say("n2 was fenced");
-        let node = runs(&mut cluster, None)?;
-        trial.say("runs elsewhere");
-        ensure!(node != 2, "it runs on a dead node");
-        is_whole(&mut cluster, node, "before the power was cut")?;
-
-        cluster.boot(&[2])?;
-        trial.say("n2 is booted");
-        cluster.wait_until_online(&NODES)?;
-        trial.say("n2 has joined again");
-        let questions = cluster.fencing().asked().len();
-
-        // Told to, it moves without anybody's death.
-        cluster.run(node, &format!("crm resource move {APPLICATION} n2 force"))?;
+fn r4_r5_r7_r14_r24_backups_follow_planned_moves_and_outlive_the_whole_house() -> Result<()> {
+    let name = "r4_r5_r7_r14_r24_backups_follow_planned_moves_and_outlive_the_whole_house";
+    trial(name, &plain(Kernel::chosen()), 4, |trial| {
+        let mut cluster = house::start(trial, 2)?;
+        let lan = |cluster: &Cluster<'_>| -> Result<u64> {
+            let sent = NODES.map(|node| cluster.network().carried(Net::Lan, node));
+            sent.into_iter().map(|sent| Ok(sent?.sent_bytes)).sum()
+        };
+        let before = lan(&cluster)?;
+        let (run, node) = house::begin(&mut cluster)?;
+        ensure!(node == "n1", "it runs on {node}");
+        cluster.run(2, &format!("crm resource move {APPLICATION} n2 force"))?;
         runs(&mut cluster, Some(2))?;
         trial.say("moved to n2");
-        ensure!(!is_mounted(&mut cluster, node)?, "n{node} still has it");
-        is_whole(&mut cluster, 2, "before the power was cut")?;
-        application::write(&mut cluster, 2, "before the standby")?;
+        ensure!(!is_mounted(&mut cluster, 1)?, "n1 still has it");
+        went_along(&mut cluster, &run, "n2")?;
+        trial.say("the run is done");
+        let sent = lan(&cluster)? - before;
+        ensure!(sent < CHATTER_BYTES, "{sent} bytes went over the LAN");
+        cluster.run(2, &format!("crm resource clear {APPLICATION}"))?;
+
+        let (run, node) = house::begin(&mut cluster)?;
+        ensure!(node == "n2", "it runs on {node}");
         cluster.run(2, "crm node standby n2")?;
         let third = within(PATIENCE, "it leaves a node in standby", || {
             let third = runs(&mut cluster, None)?;
             Ok((third != 2).then_some(third))
         })?;
+        ensure!(house::coordinator(&mut cluster, None)? != 2);
         trial.say("n2 is in standby");
-        is_whole(&mut cluster, third, "before the standby")?;
+        went_along(&mut cluster, &run, &format!("n{third}"))?;
+        trial.say("the run is done");
         cluster.run(2, "crm node online n2")?;
-        ensure!(
-            cluster.fencing().asked().len() == questions,
-            "somebody was fenced: {:?}",
-            cluster.fencing().asked()
-        );
+        let asked = cluster.fencing().asked();
+        ensure!(asked.is_empty(), "somebody was fenced: {asked:?}");
 
-        // The whole house goes dark.
+        let (run, _) = house::begin(&mut cluster)?;
         for node in NODES {
             cluster.cut_power(node)?;
         }
+        trial.say("nobody has power");
         cluster.boot(&NODES)?;
-        trial.say("all are booted");
+        for node in NODES {
+            house::start_service(&mut cluster, node)?;
+        }
         cluster.wait_until_online(&NODES)?;
         trial.say("all have joined again");
-        let node = runs(&mut cluster, None)?;
-        is_whole(&mut cluster, node, "before the standby")
+        goes_on(&mut cluster, &run)?;
+        trial.say("the run is done");
+        let on = runs(&mut cluster, None)?;
+        house::restores(&mut cluster, on)
     })
+}
+
+/// The run went on once, from its checkpoint, on this node.
+fn went_along(cluster: &mut Cluster<'_>, run: &str, to: &str) -> Result<()> {
+    let shown = house::is_done(cluster, run)?;
+    let attempts = shown["attempts"].as_array().context("attempts")?;
+    let newest = &attempts[0]["row"];
+    ensure!(
+        attempts.len() == 2 && newest["resumes"] == 1 && newest["node"] == to,
+        "{shown}"
+    );
+    Ok(())
 }

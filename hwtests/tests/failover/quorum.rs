@@ -3,17 +3,16 @@
 use anyhow::{Context, Result, ensure};
 use longhaul_hwtests::rig::cluster::{NODES, PATIENCE};
 use longhaul_hwtests::rig::trial::plain;
-use longhaul_hwtests::rig::{Cluster, trial};
+use longhaul_hwtests::rig::{Cluster, Kernel, trial};
 use longhaul_hwtests::until::within;
 
 use crate::application::{is_mounted, runs};
 use crate::house::{self, MOVER};
-use crate::kernel;
 
 #[test]
 fn r12_r24_runs_go_on_when_quorum_is_regained_and_when_all_nodes_start_again() -> Result<()> {
     let name = "r12_r24_runs_go_on_when_quorum_is_regained_and_when_all_nodes_start_again";
-    trial(name, &plain(kernel()), 4, |trial| {
+    trial(name, &plain(Kernel::chosen()), 4, |trial| {
         let mut cluster = house::start(trial, 1)?;
         let (run, node) = house::begin(&mut cluster)?;
         ensure!(node == "n1", "it runs on {node}");
@@ -52,7 +51,7 @@ fn r12_r24_runs_go_on_when_quorum_is_regained_and_when_all_nodes_start_again() -
 }
 
 /// The run is done in the end, from a checkpoint of what was broken off.
-fn goes_on(cluster: &mut Cluster<'_>, run: &str) -> Result<()> {
+pub fn goes_on(cluster: &mut Cluster<'_>, run: &str) -> Result<()> {
     let shown = house::is_done(cluster, run)?;
     let attempts = shown["attempts"].as_array().context("attempts")?;
     let resumes = &attempts[0]["row"]["resumes"];

@@ -3,13 +3,12 @@
 use anyhow::{Context, Result, ensure};
 use longhaul_hwtests::rig::cluster::PATIENCE;
 use longhaul_hwtests::rig::trial::plain;
-use longhaul_hwtests::rig::{Cluster, trial};
+use longhaul_hwtests::rig::{Cluster, Kernel, trial};
 use longhaul_hwtests::until::within;
 use serde_json::{Value, json};
 
 use crate::application::APPLICATION;
 use crate::house;
-use crate::kernel;
 
 /// The only drive that each node reaches: the others are gone from its kernel.
 fn leave(cluster: &mut Cluster<'_>, only: &[(u8, &String)], drives: &[String]) -> Result<()> {
@@ -38,7 +37,7 @@ fn leave(cluster: &mut Cluster<'_>, only: &[(u8, &String)], drives: &[String]) -
 #[test]
 fn r24_the_volume_is_brought_out_of_a_drive_that_the_new_node_does_not_reach() -> Result<()> {
     let name = "r24_the_volume_is_brought_out_of_a_drive_that_the_new_node_does_not_reach";
-    trial(name, &plain(kernel()), 4, |trial| {
+    trial(name, &plain(Kernel::chosen()), 4, |trial| {
         let mut cluster = house::start(trial, 3)?;
         let drives = house::drives(&mut cluster)?;
         let (first, second) = (&drives[0], &drives[1]);

@@ -3,16 +3,16 @@
 use anyhow::{Result, ensure};
 use longhaul_hwtests::rig::cluster::PATIENCE;
 use longhaul_hwtests::rig::trial::plain;
-use longhaul_hwtests::rig::{Cluster, Mode, trial};
+use longhaul_hwtests::rig::{Cluster, Kernel, Mode, trial};
 
 use crate::application::runs;
 use crate::dies::went_on;
-use crate::{house, kernel};
+use crate::house;
 
 #[test]
 fn r13_r15_without_fencing_nothing_is_taken_over_before_the_operators_word() -> Result<()> {
     let name = "r13_r15_without_fencing_nothing_is_taken_over_before_the_operators_word";
-    trial(name, &plain(kernel()), 4, |trial| {
+    trial(name, &plain(Kernel::chosen()), 4, |trial| {
         let mut cluster = house::start(trial, 3)?;
         cluster.fencing().set_mode(Mode::Fail);
         let (run, node) = house::begin(&mut cluster)?;

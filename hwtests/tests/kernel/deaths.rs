@@ -25,7 +25,6 @@ use crate::mover::compare_with;
 /// Hosts that die, half of them with a journal that survives.
 const DEATHS: u64 = 20;
 const SEED: u64 = 1;
-const KERNEL: Kernel = Kernel::V6_1;
 /// Sets that one cartridge takes.
 const ROUNDS_A_VOLUME: u64 = 8;
 
@@ -57,11 +56,11 @@ struct Death {
 #[test]
 fn r8_r24_r25_hosts_die_and_another_goes_on_over_iscsi() -> Result<()> {
     let name = "r8_r24_r25_hosts_die_and_another_goes_on_over_iscsi";
-    trial(name, &plain(KERNEL), 3, |trial| {
+    trial(name, &plain(Kernel::chosen()), 3, |trial| {
         let network = Network::new(3)?;
-        let mut target = Host::boot_on(&network, trial, KERNEL, 1)?;
+        let mut target = Host::boot_on(&network, trial, Kernel::chosen(), 1)?;
         library::serve(&mut target, &door(1, &[Net::San], &[2, 3]))?;
-        let mut survivor = Host::boot_on(&network, trial, KERNEL, 3)?;
+        let mut survivor = Host::boot_on(&network, trial, Kernel::chosen(), 3)?;
         log_in(&mut survivor, 3, 1, &[Net::San])?;
         let seen = seen::look(&mut survivor, 1)?;
         let mut hosts = Hosts {
@@ -184,7 +183,7 @@ impl Hosts<'_> {
 
     /// A host begins a backup and dies, and the survivor goes on with it.
     fn one(&mut self, moment: Duration, with_journal: bool) -> Result<Death> {
-        let mut dying = Host::boot_on(self.network, self.trial, KERNEL, 2)?;
+        let mut dying = Host::boot_on(self.network, self.trial, Kernel::chosen(), 2)?;
         log_in(&mut dying, 2, 1, &[Net::San])?;
         seen::look(&mut dying, 1)?;
         let mounting = self.mounting("");

@@ -2,6 +2,7 @@
 //! are not ours, by each of its doors.
 
 use anyhow::{Result, ensure};
+use longhaul_hwtests::rig::fcoe::wwpn;
 use longhaul_hwtests::rig::library;
 use longhaul_hwtests::rig::trial::plain;
 use longhaul_hwtests::rig::{Host, Kernel, Net, Network, Part, trial};
@@ -137,7 +138,7 @@ fn over_fibre_channel(name: &'static str, kernel: Kernel) -> Result<()> {
         let (_target, mut host) = fcoe::hosts(&network, trial, kernel)?;
         let nodes = nodes(&mut host)?;
         let ports = host.run("cat /sys/class/fc_remote_ports/*/port_name")?;
-        let digits = fcoe::wwpn(1).replace(':', "");
+        let digits = wwpn(1).replace(':', "");
         ensure!(ports.contains(&digits), "no port {digits} in {ports}");
         data::make(&mut host)?;
         host.run(&format!("mtx -f {} load 1 0", nodes[0].sg))?;

@@ -1,10 +1,11 @@
 //! A backup over Fibre Channel, whose link is lost.
 
 use anyhow::{Result, ensure};
+use longhaul_hwtests::rig::fcoe::wwpn;
 use longhaul_hwtests::rig::seen::{self, VOLUMES};
 use longhaul_hwtests::rig::{Kernel, Net, Network, Part, trial};
 
-use crate::fcoe::{hosts, wwpn};
+use crate::fcoe::hosts;
 use crate::san::wait_until_sent;
 use crate::{data, mover};
 

@@ -3,6 +3,7 @@
 //!
 //! Names of tests begin with the requirements that they show.
 
+mod agents;
 mod conformance;
 mod data;
 mod deaths;

@@ -1,0 +1,26 @@
+//! Fibre Channel over a host's interface on the SAN: FCoE, ports without a switch.
+
+use super::network::Net;
+
+/// The name of a host's port: FCoE makes it of the MAC address.
+pub fn wwpn(node: u8) -> String {
+    format!("20:00:{}", Net::San.mac(node))
+}
+
+/// The commands that make a port, and load these drivers for it.
+pub fn port_script(drivers: &str) -> String {
+    format!(
+        "modprobe -a libfc libfcoe {drivers}
+         insmod /lib/modules/$(uname -r)/extra/fcoe.ko
+         echo vec1 >/sys/module/libfcoe/parameters/create_vn2vn"
+    )
+}
+
+/// The library's door to these initiators, on a target that has a port.
+pub fn door(target: u8, initiators: &[u8]) -> String {
+    let mut door = format!("--fc {}", wwpn(target));
+    for &node in initiators {
+        door += &format!(" --initiator {}", wwpn(node));
+    }
+    door
+}
