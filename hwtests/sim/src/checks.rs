@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 use longhaul_control::core::state::RunState;
-use longhaul_protocol::{ExitStatus, RunId};
+use longhaul_protocol::{AttemptId, ExitStatus, RunId};
 
-use crate::mover::RECORDS;
+use crate::mover::{Mover, RECORDS};
 use crate::world::World;
 
 impl World {
@@ -39,9 +39,14 @@ impl World {
                 ensure!(volumes.insert(volume), "two attempts have volume {volume}");
             }
         }
-        let jobs: BTreeSet<_> = runs.iter().map(|run| &run.job).collect();
+        let is_backup = |id: &&&RunId| {
+            let run = rows.runs.get(**id);
+            run.is_some_and(|run| run.job.work.kind.is_backup())
+        };
+        let backups: Vec<_> = runs.iter().filter(is_backup).collect();
+        let jobs: BTreeSet<_> = backups.iter().map(|run| &run.job).collect();
         ensure!(
-            jobs.len() == runs.len(),
+            jobs.len() == backups.len(),
             "a job is run twice at the same time"
         );
         for (id, run) in &rows.runs {
@@ -51,6 +56,19 @@ impl World {
                 "{id} is {:?}, and an attempt of it is under way: {is_active}",
                 run.state
             );
+        }
+        for (node, held) in &self.lost {
+            let is_over = |id: &&AttemptId| {
+                rows.attempts
+                    .get(*id)
+                    .is_some_and(|row| row.ended.is_some())
+            };
+            if let Some(over) = held.iter().find(is_over) {
+                anyhow::bail!(
+                    "{over} was given up, and nobody has said that {node} is dead:\n{}",
+                    self.story(&over.run)
+                );
+            }
         }
         for (id, members) in &self.acknowledged {
             let point = rows
@@ -72,7 +90,7 @@ impl World {
 
     /// Nobody but one process can write to a drive, and no run is written by two.
     pub(crate) fn check_writers(&self) -> Result<()> {
-        let (mut drives, mut runs) = (BTreeMap::new(), BTreeMap::new());
+        let (mut drives, mut runs) = (BTreeMap::new(), BTreeMap::<_, &Mover>::new());
         for (name, node) in &self.nodes {
             for (id, mover) in &node.movers {
                 if !mover.holds(&self.library) {
@@ -82,8 +100,17 @@ impl World {
                 if let Some(other) = drives.insert(drive, id) {
                     anyhow::bail!("{id} on {name} and {other} both write to {drive}");
                 }
-                if let Some(other) = runs.insert(&id.run, name) {
-                    anyhow::bail!("{} is written on {name} and on {other}", id.run);
+                // Who does not reach the drive of one that the cluster took for dead
+                // leaves it what it writes to; to the run's new volumes it does not come.
+                let is_apart = |one: &Mover, other: &Mover| {
+                    let drive = self.library.drives.get(&other.start().drive);
+                    drive.is_some_and(|drive| drive.unreached.contains(one.node()))
+                };
+                if let Some(other) = runs.insert(&id.run, mover)
+                    && !is_apart(mover, other)
+                    && !is_apart(other, mover)
+                {
+                    anyhow::bail!("{} is written on {name} and on {}", id.run, other.node());
                 }
             }
         }
@@ -93,7 +120,8 @@ impl World {
     /// Every run is done, and the media hold it.
     pub(crate) fn check_end(&self) -> Result<()> {
         let rows = &self.center.rows;
-        for (id, run) in &rows.runs {
+        let backups = rows.runs.iter();
+        for (id, run) in backups.filter(|(_, run)| run.job.work.kind.is_backup()) {
             ensure!(
                 run.state == RunState::Done(ExitStatus::Done),
                 "{id} is {:?} at the end, after {} attempts",

@@ -8,7 +8,8 @@
 //! | `tape` | drives and volumes |
 //! | `mover` | the process of an attempt |
 //! | `world` | the clock, and what happens when: `center` the coordinator's process, `node` services and processes of attempts, `network` what lies between |
-//! | `scenario` | what goes wrong |
+//! | `scenario` | a cluster, its jobs, and its end |
+//! | `troubles` | what goes wrong |
 //! | `checks` | what must be true |
 #![forbid(unsafe_code)]
 
@@ -17,6 +18,8 @@ mod checks;
 mod mover;
 mod scenario;
 mod tape;
+mod troubles;
 mod world;
 
 pub use scenario::{Summary, run};
+pub use troubles::KINDS;

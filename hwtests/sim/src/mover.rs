@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use longhaul_protocol::job::Kind;
 use longhaul_protocol::order::{Start, Stop};
 use longhaul_protocol::report::{Fault, Outcome, Point, SetDone};
 use longhaul_protocol::{ExitStatus, Name, RunId, Time};
@@ -114,6 +115,11 @@ impl Mover {
         }
     }
 
+    /// Where it runs.
+    pub fn node(&self) -> &Name {
+        &self.node
+    }
+
     /// The order that it carries out.
     pub fn start(&self) -> &Start {
         &self.start
@@ -170,6 +176,10 @@ impl Mover {
                 end.needs_volume = true;
                 ended(end, None)
             }
+            Err(Refused::Elsewhere(volume, other)) => {
+                library.release(&self.start.drive, self.start.token);
+                ended(is_elsewhere(now, volume, other), None)
+            }
         }
     }
 
@@ -186,6 +196,12 @@ impl Mover {
             since,
         } = &mut self.stage
         else {
+            if let Kind::Unload(volume) = self.start.work.kind {
+                library.reserve(&drive, &self.node, token, &self.start.preempts)?;
+                library.unload(&drive, token, volume)?;
+                library.release(&drive, token);
+                return Ok(ended(Outcome::done(now), None));
+            }
             return self.begin(library).map(|()| Step::On);
         };
         if *number == RECORDS {
@@ -255,7 +271,7 @@ impl Mover {
             ..
         } = &self.start;
         library.reserve(drive, &self.node, *token, preempts)?;
-        library.fence(elsewhere);
+        library.fence(&self.node, elsewhere);
         while let Some(point) = self.journal.0.last() {
             let volume = volumes
                 .iter()
@@ -370,6 +386,10 @@ impl Mover {
                     end.needs_volume = true;
                     ended(end, point)
                 }
+                Err(Refused::Elsewhere(volume, other)) => {
+                    library.release(&drive, token);
+                    ended(is_elsewhere(now, volume, other), point)
+                }
                 Err(_) => {
                     library.release(&drive, token);
                     ended(
@@ -407,4 +427,11 @@ fn ended(outcome: Outcome, point: Option<Point>) -> Step {
 
 fn outcome(now: Time, exit: ExitStatus, why: &str) -> Outcome {
     Outcome::without_set(exit, why, now)
+}
+
+fn is_elsewhere(now: Time, volume: Uuid, drive: Name) -> Outcome {
+    let why = "the volume is in a drive that cannot be unloaded from here";
+    let mut end = outcome(now, ExitStatus::Device, why);
+    end.faults.push(Fault::Elsewhere(volume, drive));
+    end
 }

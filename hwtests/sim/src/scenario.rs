@@ -1,16 +1,19 @@
 //! A cluster's troubles, from a seed.
 
-use anyhow::{Context, Result, ensure};
+use std::collections::BTreeMap;
+
+use anyhow::{Result, ensure};
 use longhaul_control::core::Input;
-use longhaul_control::core::state::Volume;
+use longhaul_control::core::state::{RunState, Volume};
 use longhaul_control::schedule::{CatchUp, Schedule};
-use longhaul_protocol::job::{DriveChoice, Job, Place, Restart, Work};
+use longhaul_protocol::job::{DriveChoice, Job, Kind, Place, Restart, Work};
 use longhaul_protocol::{Command, Name, RunId, Time};
 use uuid::Uuid;
 
 use crate::chance::Chance;
 use crate::mover::BAD;
 use crate::tape::{CAPACITY, Drive};
+use crate::troubles::{UNLOADED, trouble};
 use crate::world::{Event, Node, World};
 
 /// For how long something goes wrong, in milliseconds.
@@ -22,7 +25,7 @@ const PATIENCE_MS: u64 = 900_000;
 const VOLUMES: u128 = 16;
 
 /// What a run of the simulator came to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Summary {
     /// Events.
     pub events: u64,
@@ -36,6 +39,8 @@ pub struct Summary {
     pub epochs: u64,
     /// Volumes that were found to be bad.
     pub closed: u64,
+    /// How often each of [`KINDS`](crate::KINDS) came in the middle of something.
+    pub hits: BTreeMap<&'static str, u64>,
 }
 
 fn name(text: &str) -> Name {
@@ -48,7 +53,7 @@ fn name(text: &str) -> Name {
 /// Whatever is not as it must be.
 pub fn run(seed: u64) -> Result<Summary> {
     let mut world = World::new(seed);
-    build(&mut world)?;
+    build(&mut world, seed)?;
     bad_cartridges(&mut world, seed);
     while world.now < TROUBLE_MS {
         trouble(&mut world)?;
@@ -70,14 +75,17 @@ pub fn run(seed: u64) -> Result<Summary> {
             open.collect::<Vec<_>>().join("; ") + &world.told()
         };
         ensure!(world.now < end, "not all is done in time: {}", open());
-        // An operator looks after the drives: what is reported late, too.
+        // An operator looks after the drives: what is reported late, too. What some nodes
+        // do not reach is not left in them.
         for drive in world.library.drives.keys().cloned().collect::<Vec<_>>() {
+            world.library.take_out(&drive);
             world.later(0, Event::Repair(drive));
         }
         let next = world.now + 1_000;
         go_on(&mut world, next)?;
     }
     world.check_end()?;
+    count_ends(&mut world);
     let rows = &world.center.rows;
     Ok(Summary {
         events: world.events,
@@ -86,7 +94,19 @@ pub fn run(seed: u64) -> Result<Summary> {
         alone: rows.attempts.keys().filter(|id| id.number == 0).count() as u64,
         epochs: rows.counters.epoch.0,
         closed: found_bad(&world)?,
+        hits: world.hits,
     })
+}
+
+/// What only the end shows: volumes that were brought out of drives for others, and
+/// sets that were begun anew on a node since the one before had died.
+fn count_ends(world: &mut World) {
+    let rows = &world.center.rows;
+    let unloads = rows.runs.values();
+    let unloads = unloads.filter(|run| matches!(run.job.work.kind, Kind::Unload(_)));
+    let unloads = unloads.filter(|run| matches!(run.state, RunState::Done(_)));
+    let unloads = unloads.count() as u64;
+    *world.hits.entry(UNLOADED).or_default() += unloads;
 }
 
 /// How many volumes were found to be bad: none but those that are.
@@ -120,8 +140,26 @@ fn bad_cartridges(world: &mut World, seed: u64) {
     }
 }
 
+/// Some nodes do not reach some drives; every node reaches one, and every drive is reached.
+fn partial_reach(world: &mut World, seed: u64) {
+    let mut chance = Chance::new(seed.rotate_left(32));
+    let nodes: Vec<Name> = world.nodes.keys().cloned().collect();
+    let drives = world.library.drives.len();
+    if drives < 2 || !chance.per_mille(400) {
+        return;
+    }
+    for (number, node) in nodes.iter().enumerate() {
+        for (other, drive) in world.library.drives.values_mut().enumerate() {
+            // Each has one that is surely its own; the first node reaches all.
+            if number > 0 && other != number % drives && chance.per_mille(500) {
+                drive.unreached.insert(node.clone());
+            }
+        }
+    }
+}
+
 /// Nodes, drives, volumes and jobs, and what is due when.
-fn build(world: &mut World) -> Result<()> {
+fn build(world: &mut World, seed: u64) -> Result<()> {
     let nodes = 2 + world.chance.below(3);
     let drives = 1 + world.chance.below(3);
     for number in 0..drives {
@@ -135,6 +173,7 @@ fn build(world: &mut World) -> Result<()> {
             .nodes
             .insert(name(&format!("n{number}")), Node::default());
     }
+    partial_reach(world, seed);
     world.is_calm = true;
     world.start_center()?;
     let names: Vec<Name> = world.nodes.keys().cloned().collect();
@@ -199,7 +238,9 @@ fn job(world: &mut World, number: u64, nodes: &[Name]) -> Job {
     } else {
         Place::Node(node)
     };
-    let drive = match world.chance.per_mille(400) {
+    let is_reached = |drive: &Drive| drive.unreached.is_empty();
+    let is_any = world.library.drives.values().all(is_reached);
+    let drive = match world.chance.per_mille(400) && is_any {
         true => {
             let drives = world.library.drives.len() as u64;
             let number = world.chance.below(drives);
@@ -216,99 +257,12 @@ fn job(world: &mut World, number: u64, nodes: &[Name]) -> Job {
         place,
         drive,
         volumes: name("volumes"),
-        restart: Restart::Checkpoint,
+        restart: match world.chance.per_mille(250) {
+            true => Restart::Fresh,
+            false => Restart::Checkpoint,
+        },
         retries: 99,
         window: None,
-    }
-}
-
-/// One thing that goes wrong.
-fn trouble(world: &mut World) -> Result<()> {
-    let nodes: Vec<Name> = world.nodes.keys().cloned().collect();
-    let drives: Vec<Name> = world.library.drives.keys().cloned().collect();
-    let node = nodes[world.chance.below(nodes.len() as u64) as usize].clone();
-    let drive = drives[world.chance.below(drives.len() as u64) as usize].clone();
-    let after = 100 + world.chance.below(8_000);
-    match world.chance.below(11) {
-        10 => {
-            // An operator moves an application.
-            let applications = world.applications.keys();
-            let applications: Vec<Name> = applications.cloned().collect();
-            if !applications.is_empty() {
-                let which = world.chance.below(applications.len() as u64) as usize;
-                world.moved(applications[which].clone());
-            }
-        }
-        0 => {
-            // It may be away for long: nothing else can run it.
-            world.is_away = world.chance.per_mille(400);
-            let away = if world.is_away { 40_000 } else { 0 };
-            world.crash_center();
-            world.later(after + away, Event::CenterStarts);
-        }
-        1 => {
-            world.crash_node(&node);
-            world.later(after, Event::NodeStarts(node));
-        }
-        // The node dies, is fenced, and comes back.
-        2 => {
-            world.crash_node(&node);
-            world.later(after, Event::Fenced(node.clone()));
-            let back = after + world.chance.below(10_000);
-            world.later(back, Event::NodeStarts(node));
-        }
-        3 => {
-            cut(world, &node)?;
-            world.later(after, Event::Heal(node));
-        }
-        4 => {
-            world.nodes.get_mut(&node).context("a node")?.is_frozen = true;
-            world.later(after, Event::Heal(node));
-        }
-        // The fence agent reports success, and has killed nothing.
-        5 => {
-            if world.chance.per_mille(500) {
-                cut(world, &node)?;
-            } else {
-                world.nodes.get_mut(&node).context("a node")?.is_frozen = true;
-            }
-            world.later(after, Event::Fenced(node.clone()));
-            let back = after + world.chance.below(10_000);
-            world.later(back, Event::Heal(node));
-        }
-        6 => {
-            world
-                .library
-                .drives
-                .get_mut(&drive)
-                .context("a drive")?
-                .is_broken = true;
-            world.later(after, Event::Repair(drive));
-        }
-        7 => world.library.power_cut(&drive),
-        8 => {
-            for (link, node) in world.links() {
-                world.break_link(link, &node)?;
-            }
-        }
-        _ => {
-            let jump = world.chance.below(1_200_000).cast_signed() - 600_000;
-            world.skew += jump;
-        }
-    }
-    // A coordinator that died by itself is started by its cluster.
-    if world.center.core.is_none() && !world.is_away {
-        world.later(3_000, Event::CenterStarts);
-    }
-    Ok(())
-}
-
-fn cut(world: &mut World, node: &Name) -> Result<()> {
-    let link = world.nodes.get(node).and_then(|node| node.link);
-    world.nodes.get_mut(node).context("a node")?.is_cut = true;
-    match link {
-        Some(link) => world.break_link(link, node),
-        None => Ok(()),
     }
 }
 

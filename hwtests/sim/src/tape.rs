@@ -1,12 +1,14 @@
 //! Drives and volumes, as far as decisions depend on them: reservations, an
 //! object buffer, records in order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use longhaul_protocol::order::Left;
 use longhaul_protocol::run::Token;
 use longhaul_protocol::{Name, RunId};
 use uuid::Uuid;
+
+use crate::mover::RECORDS;
 
 /// Records that a volume takes.
 pub const CAPACITY: usize = 60;
@@ -25,7 +27,7 @@ pub struct Record {
 }
 
 /// Why a drive did not do something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refused {
     /// Somebody else holds it.
     Conflict,
@@ -37,9 +39,11 @@ pub enum Refused {
     Medium(Uuid),
     /// The volume ends in a set of another run that is not whole.
     Unfinished,
+    /// The volume is in this drive, which the node does not reach.
+    Elsewhere(Uuid, Name),
 }
 
-/// A drive in a library that every node reaches.
+/// A drive in the library.
 #[derive(Debug, Default)]
 pub struct Drive {
     /// Whose reservation it is: node and assignment.
@@ -50,6 +54,8 @@ pub struct Drive {
     pub buffer: Vec<Record>,
     /// It does not work.
     pub is_broken: bool,
+    /// Nodes that do not reach it.
+    pub unreached: BTreeSet<Name>,
 }
 
 /// All drives and volumes.
@@ -87,7 +93,9 @@ impl Library {
         preempts: &[Token],
     ) -> Result<(), Refused> {
         // A drive that does not work still says whose it is.
-        let drive = self.drives.get_mut(serial).ok_or(Refused::Broken)?;
+        let drive = self.drives.get_mut(serial);
+        let drive = drive.filter(|drive| !drive.unreached.contains(node));
+        let drive = drive.ok_or(Refused::Broken)?;
         match &drive.holder {
             // What a dead process of the same node left is taken over.
             Some((holder, old)) if holder != node && !preempts.contains(old) => {
@@ -101,10 +109,11 @@ impl Library {
     }
 
     /// Ends the reservations of those who are gone, so that none of them writes
-    /// when it comes back.
-    pub fn fence(&mut self, left: &[Left]) {
+    /// when it comes back: on the drives that this node reaches.
+    pub fn fence(&mut self, node: &Name, left: &[Left]) {
         for Left { drive, by } in left {
             if let Some(drive) = self.drives.get_mut(drive)
+                && !drive.unreached.contains(node)
                 && drive
                     .holder
                     .as_ref()
@@ -145,11 +154,15 @@ impl Library {
 
     fn change(&mut self, serial: &Name, token: Token, volume: Uuid) -> Result<(), Refused> {
         self.settle(serial);
+        let node = self.held(serial, token)?.holder.clone();
         let elsewhere = self
             .drives
             .iter()
             .find(|(_, drive)| drive.loaded == Some(volume));
         if let Some((other, drive)) = elsewhere {
+            if node.is_some_and(|(node, _)| drive.unreached.contains(&node)) {
+                return Err(Refused::Elsewhere(volume, other.clone()));
+            }
             if drive.holder.is_some() {
                 return Err(Refused::Conflict);
             }
@@ -220,6 +233,55 @@ impl Library {
         self.held(serial, token)?;
         self.settle(serial);
         Ok(())
+    }
+
+    /// Brings a volume from a drive to its slot, if it is there.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn unload(&mut self, serial: &Name, token: Token, volume: Uuid) -> Result<(), Refused> {
+        if self.held(serial, token)?.loaded == Some(volume) {
+            self.settle(serial);
+            self.held(serial, token)?.loaded = None;
+        }
+        Ok(())
+    }
+
+    /// An operator takes out what is in a drive that nobody holds.
+    pub fn take_out(&mut self, serial: &Name) {
+        self.settle(serial);
+        if let Some(drive) = self.drives.get_mut(serial)
+            && drive.holder.is_none()
+        {
+            drive.loaded = None;
+        }
+    }
+
+    /// What a run has begun and not ended is not to be read any more on the last of these
+    /// volumes that has some of it, from this part of it on, in thousandths. Tells whether
+    /// there was anything.
+    pub fn damage(&mut self, run: &RunId, volumes: &[Uuid], from: u64) -> bool {
+        for serial in self.drives.keys().cloned().collect::<Vec<_>>() {
+            self.settle(&serial);
+        }
+        let is_unfinished = |record: &&Record| record.run == *run && record.number + 1 != RECORDS;
+        let is_end = |record: &Record| record.run == *run && record.number + 1 == RECORDS;
+        let media = volumes.iter().filter_map(|of| self.volumes.get(of));
+        if media.flatten().any(is_end) {
+            return false;
+        }
+        for volume in volumes.iter().rev() {
+            let Some(medium) = self.volumes.get_mut(volume) else {
+                continue;
+            };
+            let count = medium.iter().rev().take_while(is_unfinished).count();
+            if count > 0 {
+                let kept = count * usize::try_from(from).unwrap_or(0) / 1000;
+                medium.truncate(medium.len() - count + kept);
+                return true;
+            }
+        }
+        false
     }
 
     /// Lets a drive go.

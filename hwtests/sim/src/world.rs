@@ -42,6 +42,10 @@ pub(crate) enum Event {
     /// The cluster is sure that a node does nothing any more, and runs its
     /// applications elsewhere.
     Fenced(Name),
+    /// An operator has seen that a node which could not be fenced is off.
+    Confirmed(Name),
+    /// A part of the cluster has quorum again.
+    Quorum,
     Heal(Name),
     Repair(Name),
     Due(Command),
@@ -66,6 +70,15 @@ pub(crate) struct World {
     pub applications: BTreeMap<Name, Name>,
     /// Nodes that were fenced, or are said to have been, and are not members again.
     pub(super) down: BTreeSet<Name>,
+    /// Nodes that are not there, and of which nobody is sure, with what was under way on
+    /// them: that is not given to anybody.
+    pub lost: BTreeMap<Name, Vec<AttemptId>>,
+    /// No part of the cluster has quorum.
+    pub is_split: bool,
+    /// The coordinator has been told so.
+    pub(super) is_told_split: bool,
+    /// How often which trouble came in the middle of something.
+    pub hits: BTreeMap<&'static str, u64>,
     /// When nodes were fenced last, by the cluster's clock.
     pub(super) fenced: BTreeMap<Name, Time>,
     /// What the coordinator's clock is ahead, in milliseconds.
@@ -94,6 +107,10 @@ impl World {
             library: Library::default(),
             applications: BTreeMap::new(),
             down: BTreeSet::new(),
+            lost: BTreeMap::new(),
+            is_split: false,
+            is_told_split: false,
+            hits: BTreeMap::new(),
             fenced: BTreeMap::new(),
             skew: 0,
             last: BTreeMap::new(),
@@ -192,6 +209,8 @@ impl World {
             }
             Event::NodeStarts(node) => self.start_node(&node)?,
             Event::Fenced(node) => self.fenced(&node),
+            Event::Confirmed(node) => self.confirmed(&node)?,
+            Event::Quorum => self.is_split = false,
             Event::Heal(node) => self.heal(&node)?,
             Event::Repair(drive) => {
                 if let Some(drive) = self.library.drives.get_mut(&drive) {

@@ -2,15 +2,18 @@
 //!
 //! `LONGHAUL_SEED=N` runs that one alone; `LONGHAUL_RUNS=N` runs more.
 
+use std::collections::BTreeMap;
 use std::{env, panic};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use longhaul_sim::run;
+use longhaul_sim::{KINDS, run};
 
 /// Seeds in CI.
 const RUNS: u64 = 10_000;
 /// What they come to, at least.
 const EVENTS_MIN: u64 = 1_000_000;
+/// How often each kind of trouble comes in the middle of something, at least.
+const HITS_MIN: u64 = 100;
 /// Seeds beyond those that have failed once.
 const KEPT: [u64; 0] = [];
 
@@ -29,6 +32,7 @@ fn whatever_goes_wrong_every_job_is_done_once() -> Result<()> {
     };
     let (mut events, mut runs, mut attempts, mut alone, mut epochs) = (0, 0, 0, 0, 0);
     let mut closed = 0;
+    let mut hits = BTreeMap::<_, u64>::new();
     let count = seeds.len() as u64;
     for seed in seeds {
         let result = panic::catch_unwind(|| run(seed));
@@ -42,11 +46,22 @@ fn whatever_goes_wrong_every_job_is_done_once() -> Result<()> {
         alone += summary.alone;
         epochs += summary.epochs;
         closed += summary.closed;
+        for (kind, count) in summary.hits {
+            *hits.entry(kind).or_default() += count;
+        }
     }
     eprintln!(
         "{count} clusters, {events} events, {runs} runs of jobs in {attempts} attempts, {alone} \
          of them without an order, {epochs} starts of a coordinator, {closed} bad cartridges found"
     );
+    for kind in KINDS {
+        let often = hits.get(kind).copied().unwrap_or(0);
+        eprintln!("{often} times: {kind}");
+        ensure!(
+            count < RUNS || often >= HITS_MIN,
+            "{often} times only: {kind}"
+        );
+    }
     ensure!(
         count < RUNS || events >= EVENTS_MIN,
         "too little happens to try anything: {events} events"

@@ -79,6 +79,11 @@ impl World {
         for output in &outputs {
             match output {
                 Output::Change(change) => {
+                    if let Change::Attempt(id, _) = change {
+                        // What a service began by itself may be heard of later.
+                        let is_new = !self.center.rows.attempts.contains_key(id) && id.number > 0;
+                        ensure!(!is_new || !self.is_told_split, "{id} begins without quorum");
+                    }
                     self.center.rows.apply(change.clone());
                     self.center.changes.push(change.clone());
                 }

@@ -36,6 +36,7 @@ impl World {
     pub fn start_node(&mut self, name: &Name) -> Result<()> {
         let now = self.time();
         self.down.remove(name);
+        self.lost.remove(name);
         let node = self.nodes.get_mut(name).context("a node")?;
         if node.service.is_some() {
             return Ok(());
@@ -54,7 +55,9 @@ impl World {
         let (service, outputs) = Service::start(now, identity, node.seen.clone(), kept);
         node.service = Some(service);
         self.carry_out_on(name, outputs)?;
-        let drives = self.library.drives.keys().map(|serial| DriveSeen {
+        let reached = self.library.drives.iter();
+        let reached = reached.filter(|(_, drive)| !drive.unreached.contains(name));
+        let drives = reached.map(|(serial, _)| DriveSeen {
             serial: serial.clone(),
             product: "LTO-9".into(),
             library: Some("CHANGER".parse().expect("a name")),
@@ -257,9 +260,10 @@ impl World {
     pub(super) fn tell_cluster(&mut self, name: &Name) -> Result<()> {
         let is_cut = self.nodes.get(name).is_none_or(|node| node.is_cut);
         let here = self.applications.iter().filter(|(_, node)| *node == name);
-        let here = here.filter(|_| !is_cut).map(|(name, _)| name.clone());
+        let has_quorum = !is_cut && !self.is_split;
+        let here = here.filter(|_| has_quorum).map(|(name, _)| name.clone());
         let cluster = service::Input::Cluster {
-            has_quorum: !is_cut,
+            has_quorum,
             hosts: here.collect(),
         };
         self.node(name, cluster)

@@ -1,0 +1,233 @@
+//! What goes wrong in a cluster.
+//!
+//! What comes in the middle of something is counted, by these kinds: chance has to try
+//! each of them often.
+
+use anyhow::{Context, Result};
+use longhaul_control::core::state::Attempt;
+use longhaul_protocol::job::Restart;
+use longhaul_protocol::{Name, RunId};
+
+use crate::world::{Event, World};
+
+/// Volumes were brought out of drives that the node which wanted them did not reach.
+pub const UNLOADED: &str = "unloaded for another node";
+const COORDINATOR: &str = "the coordinator dies, and no node";
+const BOTH: &str = "a node dies with the coordinator";
+const NODE: &str = "a node dies, and not the coordinator";
+const FRESH: &str = "a node dies, and its run begins afresh by policy";
+const DAMAGED: &str = "a node dies, and what its run has written is damaged";
+const OTHERS: &str = "a node dies while two others write";
+const CUT: &str = "a node that is cut off is said to be fenced, and is not";
+const FROZEN: &str = "a node that is frozen is said to be fenced, and is not";
+const LOST: &str = "a node dies, and fencing fails until an operator's word";
+const TWICE: &str = "a node dies where a run goes on that had outlived another";
+const ALL: &str = "all nodes stop";
+const MOVED: &str = "an application is moved";
+const QUORUM: &str = "quorum is lost";
+
+/// All kinds that are counted.
+pub const KINDS: [&str; 14] = [
+    COORDINATOR,
+    BOTH,
+    NODE,
+    FRESH,
+    DAMAGED,
+    OTHERS,
+    CUT,
+    FROZEN,
+    LOST,
+    TWICE,
+    ALL,
+    MOVED,
+    QUORUM,
+    UNLOADED,
+];
+
+/// One thing that goes wrong.
+pub fn trouble(world: &mut World) -> Result<()> {
+    let node = any(world, &world.nodes.keys().cloned().collect::<Vec<_>>());
+    let drive = any(
+        world,
+        &world.library.drives.keys().cloned().collect::<Vec<_>>(),
+    );
+    let (node, drive) = (node.context("a node")?, drive.context("a drive")?);
+    let after = 100 + world.chance.below(8_000);
+    match world.chance.below(15) {
+        0 => coordinator_dies(world, after),
+        1 => {
+            world.crash_node(&node);
+            world.later(after, Event::NodeStarts(node));
+        }
+        2 => node_dies(world, &node, after),
+        3 => {
+            cut(world, &node)?;
+            world.later(after, Event::Heal(node));
+        }
+        4 => {
+            world.nodes.get_mut(&node).context("a node")?.is_frozen = true;
+            world.later(after, Event::Heal(node));
+        }
+        5 => lied_about(world, node, after)?,
+        6 => {
+            let broken = world.library.drives.get_mut(&drive);
+            broken.context("a drive")?.is_broken = true;
+            world.later(after, Event::Repair(drive));
+        }
+        7 => world.library.power_cut(&drive),
+        8 => {
+            for (link, node) in world.links() {
+                world.break_link(link, &node)?;
+            }
+        }
+        9 => {
+            let jump = world.chance.below(1_200_000).cast_signed() - 600_000;
+            world.skew += jump;
+        }
+        10 => is_moved(world),
+        11 => {
+            hit(world, LOST, is_on(&node));
+            world.lose(&node);
+            world.later(after, Event::Confirmed(node.clone()));
+            let back = after + world.chance.below(10_000);
+            world.later(back, Event::NodeStarts(node));
+        }
+        12 => {
+            hit(world, BOTH, is_on(&node));
+            world.crash_center();
+            world.later(after + 1_000, Event::CenterStarts);
+            node_dies(world, &node, after);
+        }
+        13 => all_stop(world, after),
+        _ => {
+            if !world.is_split {
+                hit(world, QUORUM, |_| true);
+                world.is_split = true;
+                // Services bear it for a minute.
+                let long = if world.chance.per_mille(500) {
+                    70_000
+                } else {
+                    0
+                };
+                world.later(after + long, Event::Quorum);
+            }
+        }
+    }
+    // A coordinator that died by itself is started by its cluster.
+    if world.center.core.is_none() && !world.is_away {
+        world.later(3_000, Event::CenterStarts);
+    }
+    Ok(())
+}
+
+fn any(world: &mut World, of: &[Name]) -> Option<Name> {
+    let count = of.len() as u64;
+    (count > 0).then(|| of[world.chance.below(count) as usize].clone())
+}
+
+/// The runs and attempts that are under way, of those that are meant.
+fn under_way(world: &World, is_meant: impl Fn(&Attempt) -> bool) -> Vec<(RunId, Attempt)> {
+    let attempts = world.center.rows.attempts.iter();
+    let open = attempts.filter(|(_, one)| one.ended.is_none() && is_meant(one));
+    open.map(|(id, one)| (id.run.clone(), one.clone()))
+        .collect()
+}
+
+fn is_on(node: &Name) -> impl Fn(&Attempt) -> bool {
+    move |one| one.node == *node
+}
+
+/// Counts what comes in the middle of something.
+fn hit(world: &mut World, kind: &'static str, is_meant: impl Fn(&Attempt) -> bool) {
+    if !under_way(world, is_meant).is_empty() {
+        *world.hits.entry(kind).or_default() += 1;
+    }
+}
+
+fn coordinator_dies(world: &mut World, after: u64) {
+    hit(world, COORDINATOR, |_| true);
+    // It may be away for long: nothing else can run it.
+    world.is_away = world.chance.per_mille(400);
+    let away = if world.is_away { 40_000 } else { 0 };
+    world.crash_center();
+    world.later(after + away, Event::CenterStarts);
+}
+
+/// A node dies, is fenced, and comes back.
+fn node_dies(world: &mut World, node: &Name, after: u64) {
+    if world.center.core.is_some() {
+        hit(world, NODE, is_on(node));
+    }
+    if under_way(world, |one| one.node != *node).len() > 1 {
+        hit(world, OTHERS, is_on(node));
+    }
+    hit(world, TWICE, |one| {
+        one.node == *node && one.resumes.is_some()
+    });
+    let runs = under_way(world, is_on(node));
+    let damages = world.chance.per_mille(200);
+    world.crash_node(node);
+    for (run, attempt) in &runs {
+        let row = world.center.rows.runs.get(run);
+        let is_fresh = row.is_some_and(|row| row.job.restart == Restart::Fresh);
+        if is_fresh && attempt.point.is_some() {
+            *world.hits.entry(FRESH).or_default() += 1;
+        }
+        let from = world.chance.below(1_000);
+        // Where somebody writes who was only said to be dead, that goes on.
+        let mut movers = world.nodes.values().flat_map(|node| node.movers.keys());
+        let is_dead = !movers.any(|id| id.run == *run);
+        if damages && is_dead && world.library.damage(run, &attempt.volumes, from) {
+            *world.hits.entry(DAMAGED).or_default() += 1;
+        }
+    }
+    world.later(after, Event::Fenced(node.clone()));
+    let back = after + world.chance.below(10_000);
+    world.later(back, Event::NodeStarts(node.clone()));
+}
+
+/// The fence agent reports success, and has killed nothing.
+fn lied_about(world: &mut World, node: Name, after: u64) -> Result<()> {
+    if world.chance.per_mille(500) {
+        hit(world, CUT, is_on(&node));
+        cut(world, &node)?;
+    } else {
+        hit(world, FROZEN, is_on(&node));
+        world.nodes.get_mut(&node).context("a node")?.is_frozen = true;
+    }
+    world.later(after, Event::Fenced(node.clone()));
+    let back = after + world.chance.below(10_000);
+    world.later(back, Event::Heal(node));
+    Ok(())
+}
+
+/// An operator moves an application.
+fn is_moved(world: &mut World) {
+    let applications: Vec<Name> = world.applications.keys().cloned().collect();
+    if let Some(application) = any(world, &applications) {
+        let node = world.applications.get(&application).cloned();
+        hit(world, MOVED, |one| Some(&one.node) == node.as_ref());
+        world.moved(application);
+    }
+}
+
+/// The whole house is without power.
+fn all_stop(world: &mut World, after: u64) {
+    hit(world, ALL, |_| true);
+    world.crash_center();
+    for node in world.nodes.keys().cloned().collect::<Vec<_>>() {
+        world.crash_node(&node);
+        let late = world.chance.below(5_000);
+        world.later(after + late, Event::NodeStarts(node));
+    }
+    world.later(after + 1_000, Event::CenterStarts);
+}
+
+fn cut(world: &mut World, node: &Name) -> Result<()> {
+    let link = world.nodes.get(node).and_then(|node| node.link);
+    world.nodes.get_mut(node).context("a node")?.is_cut = true;
+    match link {
+        Some(link) => world.break_link(link, node),
+        None => Ok(()),
+    }
+}
