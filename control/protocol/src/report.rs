@@ -174,6 +174,10 @@ pub struct Outcome {
     /// backed up anew, on another volume.
     #[serde(default)]
     pub damaged: bool,
+    /// Its service has had it end, or not begin, since it must not go on there now: its
+    /// file system is to leave, or the node has no quorum. It has not failed.
+    #[serde(default)]
+    pub left_off: bool,
     /// It has written nothing to its volumes, so they are as they were before.
     #[serde(default)]
     pub wrote_nothing: bool,
@@ -259,6 +263,7 @@ impl Outcome {
             exit: ExitStatus::Done,
             needs_volume: false,
             damaged: false,
+            left_off: false,
             wrote_nothing: false,
             error: None,
             words: None,

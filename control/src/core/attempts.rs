@@ -362,6 +362,11 @@ fn gone_on(mut run: Run, outcome: &Outcome, has_moved: bool, now: Time, retry_ms
             run.not_before = now;
             RunState::Waiting
         }
+        // Nor is this; there it would be told so again at once.
+        ExitStatus::Unfinished if outcome.left_off && run.job.restart != Restart::None => {
+            run.not_before = now.after(retry_ms);
+            RunState::Waiting
+        }
         _ if run.job.restart == Restart::None || run.failures >= run.job.retries => {
             RunState::Failed(words())
         }

@@ -167,6 +167,12 @@ impl Coordinator {
                 "the service of node {name} is connected: it is not fenced"
             ));
         }
+        let node = self.cluster.as_ref().and_then(|of| of.node(name.as_str()));
+        if node.is_some_and(|node| node.is_up()) {
+            return refused(format!(
+                "the cluster says that node {name} is there: it is not fenced"
+            ));
+        }
         self.dead(now, name);
         Ok(())
     }
@@ -389,6 +395,8 @@ impl Coordinator {
                 run.failures = 0;
                 run.not_before = now;
             }
+            // Its volume was brought out of a drive by hand.
+            RunState::Waiting if self.is_brought_out(now, &id) => return Ok(()),
             _ => return refused(format!("run {id} waits for nobody")),
         }
         self.change(Change::Run(id, Box::new(run)));

@@ -70,11 +70,15 @@ impl Coordinator {
         let opens = run.job.window.is_none_or(|window| window.contains(now));
         // If it is further off than was ever said, the clock was set back.
         let rest = run.not_before.since(now);
+        let left_off = self.left_off(id);
         let longest = self
             .settings
             .retry_ms
-            .saturating_mul(u64::from(run.failures));
-        if (1..=longest).contains(&rest) || !opens {
+            .saturating_mul(u64::from(run.failures.max(left_off.is_some().into())));
+        // What was left off goes on where its application has gone.
+        let has_left = |attempt: &Attempt| self.node(run).is_ok_and(|node| node != attempt.node);
+        let must_rest = (1..=longest).contains(&rest) && !left_off.is_some_and(has_left);
+        if must_rest || !opens {
             return Err(Why::NotYet);
         }
         if let Some(before) = self.before(id) {
@@ -114,6 +118,13 @@ impl Coordinator {
             volumes,
             resumes: earlier.map(|(number, _)| number),
         })
+    }
+
+    /// The newest attempt of a run, if it was left off.
+    fn left_off(&self, id: &RunId) -> Option<&Attempt> {
+        let (_, newest) = self.state.newest(id)?;
+        let end = newest.ended.as_ref()?;
+        end.left_off.then_some(newest)
     }
 
     /// Whether a run begins afresh elsewhere: it would end the set of this attempt where

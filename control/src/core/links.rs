@@ -3,7 +3,7 @@
 use longhaul_protocol::ask::words;
 use longhaul_protocol::order::What;
 use longhaul_protocol::report::{AttemptSeen, DRIVES_MAX, DriveSeen};
-use longhaul_protocol::{Hello, Name, Report, Time, VERSION};
+use longhaul_protocol::{AttemptId, Hello, Name, Report, Time, VERSION};
 
 use super::state::{Change, Drive, UNUSABLE_MAX};
 use super::{Coordinator, Notice, Output};
@@ -70,6 +70,10 @@ impl Coordinator {
             behind: Vec::new(),
         };
         self.links.insert(hello.node.clone(), link);
+        // What it was told on the connection before may not have come.
+        let attempts = &self.state.attempts;
+        let of_node = |id: &AttemptId| attempts.get(id).is_some_and(|of| of.node == hello.node);
+        self.told_to_move.retain(|id| !of_node(id));
         let alive_ms = self.settings.alive_ms;
         self.send(&hello.node, What::Welcome { alive_ms, now });
     }

@@ -78,6 +78,7 @@ impl Coordinator {
         let Some(name) = UNLOAD.parse::<Name>().ok().filter(|_| is_any) else {
             return;
         };
+        self.replace_unloads(&name);
         let waiting = self.state.open_runs(None);
         let waiting = waiting.filter(|(_, run)| run.state == RunState::Waiting);
         let wanted = waiting.filter_map(|(id, run)| match self.why_waits(now, id)? {
@@ -124,6 +125,36 @@ impl Coordinator {
         })
     }
 
+    /// A run that waits for a volume in such a drive is told that it is there no more.
+    /// False if it waits for none. Who does not find it outside says so again.
+    pub(super) fn is_brought_out(&mut self, now: Time, id: &RunId) -> bool {
+        let Some(Why::Inside(uuid, _)) = self.why_waits(now, id) else {
+            return false;
+        };
+        if let Some(mut volume) = self.state.volumes.get(&uuid).cloned() {
+            volume.inside = None;
+            self.change(Change::Volume(uuid, volume));
+        }
+        true
+    }
+
+    /// A run of these that waits, and whose node takes no work, is another one's.
+    fn replace_unloads(&mut self, name: &Name) {
+        let waiting = self.state.runs_of(name);
+        let waiting = waiting.filter(|(_, run)| run.state == RunState::Waiting);
+        let lost = waiting.filter_map(|(id, run)| match (&run.job.place, &run.job.drive) {
+            (Place::Node(node), DriveChoice::Serial(drive)) if !self.takes_work(node) => {
+                let mut run = run.clone();
+                run.job.place = Place::Node(self.who_reaches(drive)?);
+                Some((id.clone(), run))
+            }
+            _ => None,
+        });
+        for (id, run) in lost.collect::<Vec<_>>() {
+            self.change(Change::Run(id, Box::new(run)));
+        }
+    }
+
     fn begin_unload(&mut self, now: Time, job: Job) {
         let mut id = RunId {
             job: job.name.clone(),
@@ -144,7 +175,10 @@ impl Coordinator {
         let where_it_is = format!("volume {volume} is in drive {drive}");
         match self.who_reaches(drive) {
             Some(node) => format!("{where_it_is}, which node {node} unloads first"),
-            None => format!("{where_it_is}, which no node that is connected reaches: unload it"),
+            None => format!(
+                "{where_it_is}, which no node that is connected reaches: unload it, and say \
+                 `lh-control run resume`"
+            ),
         }
     }
 }

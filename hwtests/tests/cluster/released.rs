@@ -65,7 +65,7 @@ fn r14_a_backup_lets_go_of_a_file_system_at_a_checkpoint_and_goes_on_when_it_is_
     };
     cluster(&plan, |cluster| {
         let folder = cluster.tree();
-        cluster.job("docs", "a", json!({ "retries": 50 }))?;
+        cluster.job("docs", "a", json!({}))?;
         let other = other_source(cluster)?;
         cluster.job("other", "a", json!({ "work": {"paths": [other]} }))?;
         let run = cluster.begin("docs")?;

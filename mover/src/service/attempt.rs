@@ -137,6 +137,14 @@ fn not_begun(now: Time, why: &str) -> Outcome {
     }
 }
 
+/// The same of one that must not begin on this node now.
+fn left_off(now: Time, why: &str) -> Outcome {
+    Outcome {
+        left_off: true,
+        ..not_begun(now, why)
+    }
+}
+
 impl Service {
     /// After a start: what was under way has died with the service before.
     pub(super) fn wake(&mut self, now: Time) {
@@ -229,7 +237,7 @@ impl Service {
         };
         if let Some(why) = self.refusal(now, attempt) {
             log::warn!("attempt {id} is not begun: {why}");
-            return self.ended(now, id.clone(), not_begun(now, &why));
+            return self.ended(now, id.clone(), left_off(now, &why));
         }
         let resume = attempt.start.resume;
         let is_whole = here >= resume.map_or(0, |resume| resume.journal_bytes);
@@ -265,7 +273,7 @@ impl Service {
         };
         let is_new = attempt.because.is_none();
         match attempt.stage {
-            Stage::Waiting(_) => self.ended(now, id.clone(), not_begun(now, why)),
+            Stage::Waiting(_) => self.ended(now, id.clone(), left_off(now, why)),
             Stage::Running if is_new || how == Stop::Now => {
                 log::warn!("attempt {id} is told to end: {why}");
                 attempt.because.get_or_insert_with(|| why.to_owned());
@@ -330,6 +338,7 @@ impl Service {
         if let Some(why) = attempt.because.take()
             && outcome.exit == ExitStatus::Unfinished
         {
+            outcome.left_off = true;
             outcome.error = Some(match outcome.error {
                 Some(error) => format!("{why}: {error}"),
                 None => why,

@@ -301,6 +301,84 @@ fn r14_an_application_that_is_moved_takes_its_backup_along_from_a_checkpoint() {
 }
 
 #[test]
+fn r14_what_a_node_leaves_off_is_no_failure_and_goes_on_as_soon_as_the_cluster_has_moved_it() {
+    let (mut bed, first) = bed();
+    // The agent has it end before the cluster says anything.
+    let outcome = Outcome {
+        left_off: true,
+        ..Outcome::without_set(
+            ExitStatus::Unfinished,
+            "the cluster takes it",
+            Time(bed.now),
+        )
+    };
+    let said = bed.ended_as(&first, "n1", outcome.clone());
+    assert!(
+        said.iter().all(|(_, what)| !matches!(what, What::Start(_))),
+        "{said:?}"
+    );
+    bed.handle(Input::Tick);
+    let failures = |bed: &Bed| {
+        bed.core
+            .state()
+            .runs
+            .values()
+            .next()
+            .map(|run| run.failures)
+    };
+    assert_eq!(failures(&bed), Some(0));
+    assert_eq!(
+        bed.core.state().attempts.len(),
+        1,
+        "it would be told so again"
+    );
+    let begun = starts(bed.said(all_well("n2")));
+    let [(node, second)] = &begun[..] else {
+        panic!("{begun:?}");
+    };
+    assert_eq!(node, "n2");
+    // Where it stays, it is tried again after a while.
+    bed.ended_as(second, "n2", outcome);
+    assert_eq!(starts(bed.said(all_well("n2"))), []);
+    bed.now += 60_000;
+    assert_eq!(starts(bed.said(all_well("n2"))).len(), 1);
+    assert_eq!(failures(&bed), Some(0));
+}
+
+#[test]
+fn what_is_to_end_since_its_application_moves_is_told_so_again_on_a_new_connection() {
+    let (mut bed, first) = bed();
+    let mut view = all_well("n1");
+    view.resources[0].role = Role::Changing;
+    let is_told = |outputs: &[Output]| {
+        let mut orders = outputs.iter().filter_map(|output| match output {
+            Output::Send(_, Order { what, .. }) => Some(what),
+            _ => None,
+        });
+        orders.any(|what| matches!(what, What::Stop { attempt, .. } if *attempt == first.attempt))
+    };
+    assert!(is_told(&bed.said(view.clone())));
+    bed.handle(Input::Gone(name("n1")));
+    bed.connect("n1", &["D1"]);
+    assert!(is_told(&bed.said(view)));
+}
+
+#[test]
+fn nobody_confirms_the_death_of_a_node_that_the_cluster_sees() {
+    let (mut bed, _) = bed();
+    bed.handle(Input::Gone(name("n1")));
+    let confirm = json!({"command": "confirm-fenced", "node": "n1"});
+    let (answer, _) = bed.command(confirm.clone());
+    assert!(matches!(answer, Answer::Failed { .. }), "{answer:?}");
+    assert_eq!(*bed.run("pg", NOW), RunState::Active);
+    let mut view = all_well("n1");
+    lost(&mut view, "n1", true);
+    bed.said(view);
+    bed.done(confirm);
+    assert_ne!(*bed.run("pg", NOW), RunState::Active);
+}
+
+#[test]
 fn r20_r21_the_failure_of_the_coordinators_node_is_written_down_with_what_others_say() {
     let (bed, _) = bed();
     let mut state = bed.core.state().clone();

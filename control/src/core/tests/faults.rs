@@ -1,5 +1,6 @@
 //! Drives and cartridges that do badly.
 
+use longhaul_protocol::job::Place;
 use longhaul_protocol::report::{Fault, Part, Point};
 
 use super::*;
@@ -349,4 +350,59 @@ fn a_volume_in_a_drive_that_its_node_does_not_reach_is_brought_out_by_another_no
         start = super::ends::start(&said);
         assert_eq!(start.attempt.number, time + 1);
     }
+}
+
+#[test]
+fn a_volume_that_nobody_can_bring_out_is_brought_out_by_hand_or_when_somebody_can() {
+    let mut bed = bed();
+    bed.done(
+        json!({"command": "set-job", "job": {"name": "db", "work": {"paths": ["/srv"]},
+        "place": {"node": "n1"}, "drive": {"serial": "D1"}, "volumes": "daily"}}),
+    );
+    bed.done(json!({"command": "close-volume", "volume": "LH2", "why": "full"}));
+    bed.done(json!({"command": "add-node", "node": "n3"}));
+    bed.connect("n3", &["D2"]);
+    bed.handle(Input::Gone(name("n3")));
+    let start = begin(&mut bed, 0);
+    let inside = |bed: &mut Bed, start: &Start| {
+        let fault = Fault::Elsewhere(start.volumes[0].uuid, name("D2"));
+        let outcome = Outcome {
+            faults: vec![fault],
+            wrote_nothing: true,
+            ..Outcome::without_set(ExitStatus::Operator, "it is in D2", Time(bed.now))
+        };
+        bed.ended_as(start, "n1", outcome)
+    };
+    // The node that was to unload it is away: another one is.
+    let unload = super::ends::start(&inside(&mut bed, &start));
+    assert_eq!(unload.attempt.run.job, name("unload"));
+    let node = |bed: &Bed| {
+        let run = &bed.core.state().runs[&unload.attempt.run];
+        run.job.place.clone()
+    };
+    assert_eq!(node(&bed), Place::Node(name("n2")));
+    let outcome = Outcome::without_set(ExitStatus::Held, "no", Time(bed.now));
+    let said = bed.ended_as(&unload, "n2", outcome);
+    let second = super::ends::start(&said);
+    assert_eq!(second.attempt.run, start.attempt.run);
+    bed.handle(Input::Gone(name("n2")));
+    bed.connect("n3", &["D2"]);
+    inside(&mut bed, &second);
+    let again = super::ends::start(&bed.later());
+    assert_eq!(again.attempt.run, unload.attempt.run);
+    assert_eq!(node(&bed), Place::Node(name("n3")));
+    let said = bed.ended(&again, "n3", ExitStatus::Done);
+    let third = super::ends::start(&said);
+    assert_eq!(third.attempt.run, start.attempt.run);
+
+    // Now nobody reaches it, and an operator has unloaded it.
+    bed.handle(Input::Gone(name("n3")));
+    inside(&mut bed, &third);
+    let id = third.attempt.run.clone();
+    let run = bed.core.state().runs[&id].clone();
+    let why = bed.core.why_words(Time(bed.now), &id, &run);
+    assert!(why.contains("lh-control run resume"), "{why}");
+    let resumed = bed.done(json!({"command": "resume", "run": {"job": "db", "due": 0}}));
+    assert_eq!(resumed.len(), 1, "{resumed:?}");
+    assert_eq!(resumed[0].1.attempt.run, id);
 }
