@@ -1,25 +1,19 @@
 //! A tape library at work: bringing a volume to a drive, and back to its slot.
 
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use longhaul_scsi::smc::read_element_status::{Element, ElementType};
 
+use super::turn::in_turn;
 use super::{ExitStatus, JobError};
 use crate::changer::{Changer, ChangerError, Inventory, Trouble, serial_of};
 use crate::drive::Drive;
-use crate::transport::{self, OpenError};
+use crate::transport;
 
 /// How long a drive may take to thread a cartridge that it was just given; the
 /// first load of an LTO-9 cartridge may take two hours.
 const READY_WAIT: Duration = Duration::from_secs(140 * 60);
-
-/// How long other processes of this host may have the changer: each has it for a few
-/// moves, and a move takes a minute or two.
-const TURN_WAIT: Duration = Duration::from_secs(15 * 60);
-/// Between two tries.
-const TURN_PAUSE: Duration = Duration::from_millis(200);
 
 /// A volume that was brought to a drive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,20 +51,7 @@ impl Library {
     /// # Errors
     /// As [`open`](Library::open).
     pub fn open_in_turn(name: &str, state: &Path) -> Result<Library, JobError> {
-        let begun = Instant::now();
-        let mut is_told = false;
-        loop {
-            match Library::open(name, state) {
-                Err(JobError::Library(OpenError::Held(why))) if begun.elapsed() < TURN_WAIT => {
-                    if !is_told {
-                        log::info!("{why}; it is waited for");
-                        is_told = true;
-                    }
-                    thread::sleep(TURN_PAUSE);
-                }
-                opened => return opened,
-            }
-        }
+        in_turn(|| Library::open(name, state))
     }
 
     /// What lies where.

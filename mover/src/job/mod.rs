@@ -20,6 +20,7 @@
 //! | `proof` | whether the medium holds what a checkpoint says |
 //! | `reread` | where a set without a checkpoint goes on |
 //! | `survey` | what an archive without an index holds |
+//! | `turn` | devices that other processes of this host have for a while |
 //! | `adopt` | an index or a set taken into the catalog |
 //! | `convert` | the same facts in the words of source, index and catalog |
 //! | `error` | what can go wrong, and the exit codes |
@@ -50,6 +51,7 @@ pub mod scan;
 pub mod session;
 pub mod status;
 mod survey;
+mod turn;
 pub mod verify;
 pub mod volume;
 mod walkthrough;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::JobError;
 use super::mounts::{self, Mounts, Next};
+use super::turn::in_turn;
 use super::volume::{self, Tail, TapeSet};
 use super::writing;
 use crate::drive::{Alert, Drive, Key, Problem, VolumeIdentity};
@@ -78,7 +79,9 @@ impl Session {
     /// hold it, and what lies in it.
     fn assigned(mounts: Mounts, purpose: Purpose) -> Result<Session, JobError> {
         let name = mounts.drives.first().map_or("", String::as_str);
-        let mut drive = Drive::open(transport::open(name)?)?;
+        // Another attempt of this node may be taking it from somebody who is gone.
+        let transport = in_turn(|| Ok(transport::open(name)?))?;
+        let mut drive = Drive::open(transport)?;
         let key = mounts.assignment.unwrap_or_else(Key::random);
         fence(&mut drive, key, &mounts.take_over)?;
         let mut session = Session::new(drive, None, mounts, purpose);
