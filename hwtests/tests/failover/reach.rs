@@ -48,6 +48,8 @@ fn r24_the_volume_is_brought_out_of_a_drive_that_the_new_node_does_not_reach() -
         )?;
         cluster.configure(&format!("location not-on-n3 {APPLICATION} -inf: n3"))?;
         trial.say("n2 reaches another drive than n1 and n3");
+        // The other volume is in the second drive: n1 could not have it.
+        house::ask(&mut cluster, "volume close LH0002 --why spare")?;
         let (run, node) = house::begin(&mut cluster)?;
         ensure!(node == "n1", "it runs on {node}");
         cluster.cut_power(1)?;
