@@ -85,7 +85,7 @@ pub fn run(seed: u64) -> Result<Summary> {
         go_on(&mut world, next)?;
     }
     world.check_end()?;
-    count_ends(&mut world);
+    count_unloads(&mut world);
     let rows = &world.center.rows;
     Ok(Summary {
         events: world.events,
@@ -98,9 +98,8 @@ pub fn run(seed: u64) -> Result<Summary> {
     })
 }
 
-/// What only the end shows: volumes that were brought out of drives for others, and
-/// sets that were begun anew on a node since the one before had died.
-fn count_ends(world: &mut World) {
+/// Counts what only the end shows: volumes that were brought out of drives for others.
+fn count_unloads(world: &mut World) {
     let rows = &world.center.rows;
     let unloads = rows.runs.values();
     let unloads = unloads.filter(|run| matches!(run.job.work.kind, Kind::Unload(_)));

@@ -312,6 +312,16 @@ fn a_volume_that_is_not_to_be_had_is_an_operators_when_there_is_no_other() {
     assert_eq!(bed.volume(1).absent, None);
 }
 
+/// Node n1 has not reached drive D2, which the volume is in.
+fn inside(bed: &mut Bed, start: &Start) -> Vec<(String, What)> {
+    let outcome = Outcome {
+        faults: vec![Fault::Elsewhere(start.volumes[0].uuid, name("D2"))],
+        wrote_nothing: true,
+        ..Outcome::without_set(ExitStatus::Operator, "it is in D2", Time(bed.now))
+    };
+    bed.ended_as(start, "n1", outcome)
+}
+
 #[test]
 fn a_volume_in_a_drive_that_its_node_does_not_reach_is_brought_out_by_another_node() {
     let mut bed = bed();
@@ -322,13 +332,7 @@ fn a_volume_in_a_drive_that_its_node_does_not_reach_is_brought_out_by_another_no
     bed.done(json!({"command": "close-volume", "volume": "LH2", "why": "full"}));
     let mut start = begin(&mut bed, 0);
     for time in 1..=4 {
-        let fault = Fault::Elsewhere(start.volumes[0].uuid, name("D2"));
-        let outcome = Outcome {
-            faults: vec![fault],
-            wrote_nothing: true,
-            ..Outcome::without_set(ExitStatus::Operator, "it is in D2", Time(bed.now))
-        };
-        let said = bed.ended_as(&start, "n1", outcome);
+        let said = inside(&mut bed, &start);
         if time == 4 {
             // Nobody brings it out for good.
             assert_eq!(bed.run("db", 0), &RunState::Held("it is in D2".into()));
@@ -364,15 +368,6 @@ fn a_volume_that_nobody_can_bring_out_is_brought_out_by_hand_or_when_somebody_ca
     bed.connect("n3", &["D2"]);
     bed.handle(Input::Gone(name("n3")));
     let start = begin(&mut bed, 0);
-    let inside = |bed: &mut Bed, start: &Start| {
-        let fault = Fault::Elsewhere(start.volumes[0].uuid, name("D2"));
-        let outcome = Outcome {
-            faults: vec![fault],
-            wrote_nothing: true,
-            ..Outcome::without_set(ExitStatus::Operator, "it is in D2", Time(bed.now))
-        };
-        bed.ended_as(start, "n1", outcome)
-    };
     // The node that was to unload it is away: another one is.
     let unload = super::ends::start(&inside(&mut bed, &start));
     assert_eq!(unload.attempt.run.job, name("unload"));
