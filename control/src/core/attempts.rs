@@ -357,14 +357,12 @@ fn gone_on(mut run: Run, outcome: &Outcome, has_moved: bool, now: Time, retry_ms
         exit @ (ExitStatus::Done | ExitStatus::Incomplete) => RunState::Done(exit),
         ExitStatus::Usage | ExitStatus::Refused if !outcome.damaged => RunState::Failed(words()),
         ExitStatus::Operator => RunState::Held(words()),
-        // It follows its application, which is no failure.
-        ExitStatus::Unfinished if has_moved && run.job.restart != Restart::None => {
-            run.not_before = now;
-            RunState::Waiting
-        }
-        // Nor is this; there it would be told so again at once.
-        ExitStatus::Unfinished if outcome.left_off && run.job.restart != Restart::None => {
-            run.not_before = now.after(retry_ms);
+        // It follows its application, or was left off: no failure. Where it stays, it
+        // would be told so again at once.
+        ExitStatus::Unfinished
+            if (has_moved || outcome.left_off) && run.job.restart != Restart::None =>
+        {
+            run.not_before = if has_moved { now } else { now.after(retry_ms) };
             RunState::Waiting
         }
         _ if run.job.restart == Restart::None || run.failures >= run.job.retries => {
