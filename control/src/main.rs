@@ -177,7 +177,7 @@ fn status(error: &ServeError) -> ExitStatus {
         }
         ServeError::Listen(..) => ExitStatus::Held,
         ServeError::Database(error) => match error {
-            DatabaseError::Held { .. } => ExitStatus::Held,
+            DatabaseError::Held { .. } | DatabaseError::Superseded { .. } => ExitStatus::Held,
             // It is left as it is, until a person has looked.
             DatabaseError::Corrupt { .. }
             | DatabaseError::Foreign { .. }

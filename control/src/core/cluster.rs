@@ -5,6 +5,7 @@
 //! services ([`Event`]): it is written down, and has the coordinator ask its own
 //! again at once. So what is repeated, late or contradicting decides nothing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use longhaul_cluster::{Event, Membership, Snapshot, What};
@@ -14,7 +15,7 @@ use longhaul_protocol::order::{self, Stop};
 use longhaul_protocol::report::Outcome;
 use longhaul_protocol::{AttemptId, ExitStatus, Name, RunId, Time};
 
-use super::failover::{Failover, FailoverId, Hit, Next};
+use super::failover::{Failover, FailoverId, Hit, Next, rest};
 use super::state::{Attempt, Change, Key, Node, RunState};
 use super::{Coordinator, Notice, Output};
 
@@ -52,14 +53,47 @@ impl Coordinator {
     /// not be asked for a while.
     pub(super) fn cluster_said(&mut self, now: Time, snapshot: Option<Snapshot>) {
         self.cluster = snapshot.map(Arc::new);
-        // Without quorum nobody here knows what the others do.
-        let Some(snapshot) = self.cluster.clone().filter(|of| of.has_quorum) else {
+        let Some(snapshot) = self.cluster.clone() else {
             return;
         };
-        self.end_what_has_moved();
-        for name in self.state.nodes.keys().cloned().collect::<Vec<_>>() {
-            self.node_stands(now, &name, &snapshot);
+        // Without quorum nobody here knows what the others do.
+        if snapshot.has_quorum {
+            self.end_what_has_moved();
+            for name in self.state.nodes.keys().cloned().collect::<Vec<_>>() {
+                self.node_stands(now, &name, &snapshot);
+            }
         }
+        self.note_the_rest(now, &snapshot);
+    }
+
+    /// Writes down how the rest of the cluster stands while a node is lost.
+    fn note_the_rest(&mut self, now: Time, snapshot: &Snapshot) {
+        let names = self.state.nodes.keys();
+        let open = names.filter_map(|name| Some(self.open_failover(name)?.0));
+        let open: Vec<FailoverId> = open.collect();
+        if open.is_empty() {
+            return;
+        }
+        let by = match &self.settings.node {
+            Some(own) => format!("the cluster as {own} sees it"),
+            None => "the cluster".into(),
+        };
+        let said = words(&rest(snapshot, &self.applications()));
+        for id in open {
+            self.amend(&id, |row| {
+                row.say(now, &by, said.clone());
+            });
+        }
+    }
+
+    /// The applications that jobs follow.
+    fn applications(&self) -> BTreeSet<&Name> {
+        let jobs = self.state.jobs.values();
+        let places = jobs.filter_map(|job| match &job.place {
+            Place::Application(name) => Some(name),
+            Place::Node(_) => None,
+        });
+        places.collect()
     }
 
     /// The node where an application runs.

@@ -1,8 +1,10 @@
 //! What the coordinator writes down of a node that has failed.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use longhaul_cluster::{Failure, Snapshot};
 use longhaul_protocol::report::Point;
 use longhaul_protocol::{AttemptId, Name, RunId, Time};
 use serde::{Deserialize, Serialize};
@@ -124,6 +126,36 @@ impl Failover {
         }
         is_new && has_room
     }
+}
+
+/// How a cluster stands, for people: quorum, who is there, where applications are,
+/// and what has failed.
+pub(super) fn rest(snapshot: &Snapshot, applications: &BTreeSet<&Name>) -> String {
+    let up = snapshot.nodes.iter().filter(|node| node.is_up());
+    let up: Vec<&str> = up.map(|node| node.name.as_str()).collect();
+    let quorum = match snapshot.has_quorum {
+        true => "quorum",
+        false => "no quorum",
+    };
+    let mut said = vec![format!("{quorum}, with {} up", up.join(" and "))];
+    said.extend(
+        applications
+            .iter()
+            .map(|name| match snapshot.runs_on(name.as_str()) {
+                Some(node) => format!("{name} runs on {node}"),
+                None => format!("{name} runs nowhere"),
+            }),
+    );
+    said.extend(snapshot.failures.iter().map(|failure| {
+        let Failure {
+            operation,
+            node,
+            why,
+            ..
+        } = failure;
+        format!("{operation} has failed on {node}: {why}")
+    }));
+    said.join("; ")
 }
 
 #[cfg(test)]

@@ -61,6 +61,19 @@ pub enum DatabaseError {
         /// How to go back to the last copy of a version that is known.
         back: Back,
     },
+    /// A coordinator that has begun later has written to it.
+    #[error(
+        "{path} was written by a coordinator of epoch {newer}, and this one is of epoch {epoch}: \
+         it has to end; see that the file system is mounted on one node at a time"
+    )]
+    Superseded {
+        /// The database.
+        path: PathBuf,
+        /// This coordinator's epoch.
+        epoch: u64,
+        /// The one that was found.
+        newer: u64,
+    },
     /// SQLite failed, other than by finding damage.
     #[error("database {path}")]
     Sqlite {

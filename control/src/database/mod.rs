@@ -69,6 +69,8 @@ const AHEAD_BYTES_MAX: u64 = 1 << 30;
 pub struct Database {
     dir: PathBuf,
     file: sqlite::Database,
+    /// Of whoever writes here.
+    epoch: Epoch,
     events: u64,
     copies: Copies,
     /// The kernel drops the lock when the process dies.
@@ -93,17 +95,32 @@ impl Database {
     ///
     /// # Errors
     /// [`DatabaseError::Sqlite`] or [`DatabaseError::Corrupt`], as for all that
-    /// follow. What is in memory is ahead of the database then: the coordinator
-    /// has to stop.
+    /// follow; [`DatabaseError::Superseded`] if a newer coordinator was here. What is
+    /// in memory is ahead of the database then: the coordinator has to stop.
     pub fn commit(&mut self, now: Time, changes: &[Change]) -> Result<(), DatabaseError> {
         if changes.is_empty() {
             return Ok(());
         }
-        let before = self.events;
-        let written = self
-            .file
-            .write(|transaction| write(transaction, now, changes, before));
-        self.events = written.map_err(|fault| self.error(fault))?;
+        let (own, before) = (self.epoch, self.events);
+        let written = self.file.write(|transaction| {
+            // The lock is a node's kernel's, and tells nothing of other nodes.
+            let found = rows::counters(transaction)?.epoch;
+            match found > own {
+                true => Ok(Err(found)),
+                false => write(transaction, now, changes, before).map(Ok),
+            }
+        });
+        let written = written.map_err(|fault| self.error(fault))?;
+        self.events = written.map_err(|newer| DatabaseError::Superseded {
+            path: self.dir.join(FILE),
+            epoch: own.0,
+            newer: newer.0,
+        })?;
+        let begun = changes.iter().rev().find_map(|change| match change {
+            Change::Counters(counters) => Some(counters.epoch),
+            _ => None,
+        });
+        self.epoch = begun.unwrap_or(own);
         Ok(())
     }
 
@@ -166,6 +183,7 @@ fn open(dir: &Path, now: Time, kind: &'static Kind) -> Result<(Database, State),
     let database = Database {
         dir: dir.to_owned(),
         file,
+        epoch: state.counters.epoch,
         events,
         copies,
         _lock: lock,

@@ -1,6 +1,8 @@
 //! Nodes that fail, and applications that move.
 
-use longhaul_cluster::{Event, FenceStatus, Fencing, Membership, Resource, Role, Snapshot};
+use longhaul_cluster::{
+    Event, FenceStatus, Fencing, Membership, Resource, Role, Snapshot, What as Happening,
+};
 use longhaul_protocol::order::Stop;
 use longhaul_protocol::report::{Part, Point};
 
@@ -397,7 +399,7 @@ fn r20_r21_the_failure_of_the_coordinators_node_is_written_down_with_what_others
         node: "n1".into(),
         what,
     };
-    let is_lost = event(longhaul_cluster::What::Node {
+    let is_lost = event(Happening::Node {
         state: Membership::Lost,
     });
     for _ in 0..3 {
@@ -412,11 +414,20 @@ fn r20_r21_the_failure_of_the_coordinators_node_is_written_down_with_what_others
     // A word alone changes nothing.
     assert_eq!(bed.failovers().len(), 0);
     assert_eq!(*bed.run("pg", NOW), RunState::Active);
-    let mut view = all_well("n2");
+    let mut view = all_well("nowhere");
+    view.resources[0].nodes.clear();
     lost(&mut view, "n1", false);
     fenced(&mut view, "n1", bed.now);
-    bed.said(view);
-    let contradicting = event(longhaul_cluster::What::Fencing {
+    view.failures.push(longhaul_cluster::Failure {
+        operation: "fs_monitor_20".into(),
+        node: "n1".into(),
+        code: 7,
+        why: "not running".into(),
+        when: None,
+    });
+    bed.said(view.clone());
+    bed.said(view.clone());
+    let contradicting = event(Happening::Fencing {
         action: Some("reboot".into()),
         code: 1,
         words: "no route".into(),
@@ -437,11 +448,92 @@ fn r20_r21_the_failure_of_the_coordinators_node_is_written_down_with_what_others
             ("the cluster service of n2", "it is not there"),
             ("the cluster service of n2", "it was fenced"),
             (
+                "the cluster as n2 sees it",
+                "quorum, with n2 and n3 up; pg runs nowhere; fs_monitor_20 has failed on n1: \
+                 not running"
+            ),
+            (
                 "the cluster service of n2",
                 "it could not be fenced: no route"
             ),
         ]
     );
+    for (quorum, node) in [(false, "n3"), (true, "n3")] {
+        let mut changed = all_well(node);
+        lost(&mut changed, "n1", false);
+        changed.has_quorum = quorum;
+        bed.said(changed);
+    }
+    let said = bed.failovers()[0].1.said.iter().rev();
+    let said: Vec<&str> = said.map(|said| &*said.words).take(2).collect();
+    assert_eq!(
+        said,
+        [
+            "quorum, with n2 and n3 up; pg runs on n3",
+            "no quorum, with n2 and n3 up; pg runs on n3"
+        ]
+    );
+}
+
+#[test]
+fn r15_what_nodes_tell_of_another_decides_nothing_however_often_late_or_contradicting() {
+    let (mut bed, _) = bed();
+    bed.done(json!({"command": "add-node", "node": "n3"}));
+    bed.connect("n3", &[]);
+    let told = |bed: &mut Bed, by: &str, sequence: u64, what: Happening| {
+        let event = Event {
+            at: Time(NOW),
+            sequence,
+            node: "n1".into(),
+            what,
+        };
+        let outputs = bed.outputs(Input::Report(name(by), Report::Happened { event }));
+        assert!(outputs.contains(&Output::LookAtCluster), "{outputs:?}");
+        assert!(starts(outputs).is_empty(), "a word has begun something");
+    };
+    let fencing = |code| Happening::Fencing {
+        action: Some("reboot".into()),
+        code,
+        words: "by n2".into(),
+    };
+    let node = |state| Happening::Node { state };
+    let all = |bed: &mut Bed| {
+        for sequence in [1, 1, 7, 3] {
+            told(bed, "n2", sequence, node(Membership::Lost));
+            told(bed, "n3", sequence, node(Membership::Member));
+            told(bed, "n2", sequence, fencing(0));
+            told(bed, "n3", sequence, fencing(1));
+        }
+    };
+    all(&mut bed);
+    // Whoever is asked says that all is well.
+    bed.said(all_well("n1"));
+    all(&mut bed);
+    assert!(bed.failovers().is_empty() && *bed.run("pg", NOW) == RunState::Active);
+
+    let mut view = all_well("n2");
+    lost(&mut view, "n1", true);
+    assert!(
+        starts(bed.said(view.clone())).is_empty(),
+        "before it was fenced"
+    );
+    all(&mut bed);
+    assert!(bed.failovers()[0].1.confirmed.is_none());
+    lost(&mut view, "n1", false);
+    fenced(&mut view, "n1", bed.now);
+    let begun = starts(bed.said(view));
+    assert!(
+        matches!(&begun[..], [(node, _)] if node == "n2"),
+        "{begun:?}"
+    );
+
+    // What comes late of a node that is there again.
+    bed.said(all_well("n2"));
+    all(&mut bed);
+    bed.said(all_well("n2"));
+    assert_eq!(bed.failovers().len(), 1);
+    assert_eq!(*bed.run("pg", NOW), RunState::Active);
+    assert_eq!(bed.core.state().attempts.len(), 2);
 }
 
 #[test]

@@ -15,8 +15,11 @@ mod refusals;
 mod replay;
 
 use std::fs;
+use std::iter;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use longhaul_protocol::job::{Job, Work};
 use longhaul_protocol::order::Occurrence;
@@ -114,7 +117,17 @@ fn point(bytes: u64) -> Point {
 }
 
 fn open(dir: &Path) -> (Database, State) {
-    Database::open(dir, NOW).expect("a database")
+    // What another test starts has the locks of all until it is its program.
+    let tries = iter::repeat_with(|| {
+        let opened = Database::open(dir, NOW);
+        if matches!(opened, Err(DatabaseError::Held { .. })) {
+            thread::sleep(Duration::from_millis(10));
+        }
+        opened
+    });
+    let mut tries = tries.take(500);
+    let opened = tries.find(|opened| !matches!(opened, Err(DatabaseError::Held { .. })));
+    opened.expect("nobody holds it").expect("a database")
 }
 
 fn scratch() -> (TempDir, Database) {

@@ -211,6 +211,40 @@ fn two_coordinators_are_never_on_one_database() {
 }
 
 #[test]
+fn r13_a_coordinator_writes_nothing_more_once_a_newer_one_was_on_its_database() {
+    let (dir, mut older) = scratch();
+    let started = |epoch| {
+        Change::Counters(Counters {
+            epoch: Epoch(epoch),
+            ..Counters::default()
+        })
+    };
+    older.commit(NOW, &[started(1)]).expect("written");
+    // Another node's kernel knows nothing of this one's lock.
+    fs::remove_file(dir.path().join("lock")).expect("removed");
+    let (mut newer, _) = open(dir.path());
+    older
+        .commit(NOW, &[run(run_id(1), RunState::Active)])
+        .expect("it does nothing before it has begun");
+    newer.commit(NOW, &[started(2)]).expect("written");
+    let changes = [run(run_id(2), RunState::Active)];
+    let error = older.commit(NOW, &changes).expect_err("it is over");
+    let is_so = matches!(
+        error,
+        DatabaseError::Superseded {
+            epoch: 1,
+            newer: 2,
+            ..
+        }
+    );
+    assert!(is_so, "{error}");
+    drop((older, newer));
+    let (_, state) = open(dir.path());
+    let runs: Vec<&RunId> = state.runs.keys().collect();
+    assert_eq!(runs, [&run_id(1)]);
+}
+
+#[test]
 fn an_attempt_needs_its_run_and_all_of_a_commit_is_written_or_nothing() {
     let (dir, mut database) = scratch();
     let node = Change::Node(name("n1"), Node::default());
