@@ -3,12 +3,14 @@
 use anyhow::{Context, Result, ensure};
 use longhaul_hwtests::rig::cluster::{NODES, PATIENCE};
 use longhaul_hwtests::rig::trial::plain;
-use longhaul_hwtests::rig::{Fabric, Kernel, Part, trial};
+use longhaul_hwtests::rig::{Cluster, Fabric, Kernel, Part, trial};
 use longhaul_hwtests::until::within;
 use serde_json::Value;
 
 use crate::application::runs;
 use crate::house::{self, MOVER, Shell};
+use crate::lan::Lan;
+use crate::{failure, tapes};
 
 /// Of a run that was hit once: its last attempt went on with the one before, with
 /// a newer token, on another node.
@@ -34,8 +36,11 @@ pub fn went_on(shown: &Value, from: u8) -> Result<()> {
 fn all_on_one_node(name: &'static str, parts: &[Part], fabric: Fabric, shell: Shell) -> Result<()> {
     trial(name, parts, 4, |trial| {
         let mut cluster = house::start_with(trial, 1, fabric, shell)?;
+        let lan = Lan::from_now(&cluster)?;
+        let written = tapes::written(&mut cluster)?;
         let (run, node) = house::begin(&mut cluster)?;
         ensure!(node == "n1", "it runs on {node}");
+        let drive = house::show(&mut cluster, &run)?["attempts"][0]["row"]["drive"].clone();
         trial.say("it is in the middle");
 
         cluster.cut_power(1)?;
@@ -48,39 +53,81 @@ fn all_on_one_node(name: &'static str, parts: &[Part], fabric: Fabric, shell: Sh
         ensure!(coordinator != 1 && application != 1);
         let shown = house::is_done(&mut cluster, &run)?;
         trial.say("the run is done");
+        let sent = lan.had_no_data(&cluster)?;
+        let twice = tapes::written_twice(&mut cluster, &written, &shown)?;
+        trial.say(&format!(
+            "{sent} bytes over the LAN, {twice} bytes written twice"
+        ));
         went_on(&shown, 1)?;
-        let told = house::ask(&mut cluster, "failover show n1")?;
-        trial.say(&told);
-        for word in [
-            "the coordinator had run there",
-            "fenced",
-            "from its checkpoint",
-            "ordered on",
-        ] {
-            ensure!(told.contains(word), "no {word:?} in\n{told}");
-        }
+        is_where_it_was(&shown, &drive, application)?;
+        let told = failure::told(&mut cluster, trial, 1)?;
+        failure::contains(
+            &told,
+            &[
+                "the coordinator had run there, and was moved".into(),
+                // The new coordinator's own cluster service, on a node that has survived.
+                format!("the cluster service of n{coordinator} said: it was fenced"),
+                format!("{run}#1 was under way on drive"),
+                "it goes on from its checkpoint behind".into(),
+                format!("{run}#2 was ordered on node n{application}, drive"),
+                format!("{run}#2 has its first checkpoint"),
+            ],
+        )?;
         house::restores(&mut cluster, application)?;
         trial.say("restored");
 
-        // The node that was dead is put to use again.
         cluster.boot(&[1])?;
-        house::start_service(&mut cluster, 1)?;
-        cluster.wait_until_online(&NODES)?;
-        let back = "n1 is connected again";
-        within(PATIENCE, back, || {
-            let status = house::json(&mut cluster, "status")?;
-            let nodes = status["nodes"]["lines"].as_array().context("nodes")?;
-            let connected = nodes.iter().filter(|node| node["is_connected"] == true);
-            Ok((connected.count() == 3).then_some(()))
-        })?;
-        trial.say(back);
+        is_put_to_use_again(&mut cluster, &run)?;
+        trial.say("n1 has backed up");
         Ok(())
     })
 }
 
+/// The run was carried out by the service of the node where its application is now, on
+/// the drive that it was assigned before and on the volume that is in there.
+fn is_where_it_was(shown: &Value, drive: &Value, on: u8) -> Result<()> {
+    let attempts = shown["attempts"].as_array().context("attempts")?;
+    let [new, old] = &attempts[..] else {
+        anyhow::bail!("two attempts: {shown}");
+    };
+    let (new, old) = (&new["row"], &old["row"]);
+    ensure!(new["node"] == format!("n{on}"), "{shown}");
+    ensure!(new["drive"] == *drive && old["drive"] == *drive, "{shown}");
+    let set = &new["ended"]["set"];
+    ensure!(
+        set["parts"][0]["volume"] == old["point"]["volume"],
+        "{shown}"
+    );
+    Ok(())
+}
+
+/// n1, which was dead, joins the cluster with what it knew then: what it did there is
+/// over to it too, and it does something new.
+fn is_put_to_use_again(cluster: &mut Cluster<'_>, run: &str) -> Result<()> {
+    let old = format!("/own/longhaul/state/attempts/{run}#1");
+    cluster.run(1, &format!("[ -e '{old}' ]"))?;
+    house::start_service(cluster, 1)?;
+    cluster.wait_until_online(&NODES)?;
+    house::own_job(cluster, "own", 1, 1)?;
+    let own = house::json(cluster, "job run own")?;
+    let own = own["run"].as_str().context("a run")?;
+    let shown = house::is_done(cluster, own)?;
+    let attempts = shown["attempts"].as_array().context("attempts")?;
+    ensure!(
+        attempts.len() == 1 && attempts[0]["row"]["node"] == "n1",
+        "{shown}"
+    );
+    within(PATIENCE, "n1 knows that it is over", || {
+        let said = cluster.run(1, &format!("[ -e '{old}' ] || echo over"))?;
+        Ok(said.contains("over").then_some(()))
+    })?;
+    let told = house::ask(cluster, "failover show n1")?;
+    failure::contains(&told, &["it was there again".into()])
+}
+
 #[test]
-fn r2b_r2c_r3_r13_r14_r20_r24_the_node_of_coordinator_application_and_backup_dies() -> Result<()> {
-    let name = "r2b_r2c_r3_r13_r14_r20_r24_the_node_of_coordinator_application_and_backup_dies";
+fn r2b_r2c_r3_r4_r5_r6_r7_r8_r13_r14_r20_r21_r22_r23_r24_the_node_of_all_dies() -> Result<()> {
+    let name = "r2b_r2c_r3_r4_r5_r6_r7_r8_r13_r14_r20_r21_r22_r23_r24_the_node_of_all_dies";
     let parts = plain(Kernel::chosen());
     all_on_one_node(name, &parts, Fabric::Iscsi, Shell::Crm)
 }

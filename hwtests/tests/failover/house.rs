@@ -25,9 +25,8 @@ pub const SOURCE: &str = "/srv/application/source";
 const TO: &str = "/own/restored";
 /// A mover that carries an attempt out, to `pgrep -f` and `pkill -f`.
 pub const MOVER: &str = "'lh-mover.* attempt'";
-/// What is backed up: 180 files of a megabyte, so it takes some seconds.
-const FILES: &str =
-    "head -c 180000000 /dev/urandom | split -b 1000000 --numeric-suffixes=1 -a 3 - ''";
+/// What is backed up, in megabytes: so much that it takes some seconds.
+pub const SIZE: u32 = 180;
 /// What is asked of the coordinator while it may be moving.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -253,15 +252,23 @@ pub fn label_command(volume: &str, node: u8, drive: &str) -> String {
     format!("lh-control --dir /cluster/desk volume label {volume} {how}")
 }
 
+/// The command that makes so many files of a megabyte.
+fn files(megabytes: u32) -> String {
+    format!(
+        "head -c {megabytes}000000 /dev/urandom | split -b 1000000 --numeric-suffixes=1 -a 3 - ''"
+    )
+}
+
 /// Gives the application its data on the node where it runs, while other things begin.
 fn make_data(cluster: &mut Cluster<'_>, node: u8) -> Result<Job> {
     cluster.node(node)?.start(&format!(
         "mkdir -p {SOURCE}/deep
          cd {SOURCE}
-         {FILES}
+         {}
          ln -s ../001 deep/link
          sha256sum *[0-9] >/cluster/manifest
-         sync -f {SOURCE}"
+         sync -f {SOURCE}",
+        files(SIZE)
     ))
 }
 
@@ -273,15 +280,16 @@ pub fn follow(cluster: &mut Cluster<'_>, job: &str, options: &str) -> Result<()>
     Ok(())
 }
 
-/// A job of a node's own files, which nobody else sees.
-pub fn own_job(cluster: &mut Cluster<'_>, job: &str, node: u8) -> Result<()> {
+/// A job of a node's own files, of so many megabytes, which nobody else sees.
+pub fn own_job(cluster: &mut Cluster<'_>, job: &str, node: u8, megabytes: u32) -> Result<()> {
     cluster.run(
         node,
         &format!(
             "mkdir -p /own/source
              cd /own/source
-             {FILES}
-             sync -f /own"
+             {}
+             sync -f /own",
+            files(megabytes)
         ),
     )?;
     let own = "--path /own/source --drive-pool drives --volumes daily";
@@ -311,6 +319,15 @@ pub fn begin_job(cluster: &mut Cluster<'_>, job: &str) -> Result<(String, String
         Ok(newest.and_then(|row| row["node"].as_str().map(str::to_owned)))
     })?;
     Ok((run, node))
+}
+
+/// Waits until a run has written so many bytes that a checkpoint covers.
+pub fn has_written(cluster: &mut Cluster<'_>, run: &str, bytes: u64) -> Result<()> {
+    within(PATIENCE, "it has written more", || {
+        let shown = show(cluster, run)?;
+        let row = &shown["attempts"][0]["row"];
+        Ok((row["point"]["bytes"].as_u64() > Some(bytes)).then_some(()))
+    })
 }
 
 /// All that there is of a run, its attempts the newest first.

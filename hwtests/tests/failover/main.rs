@@ -5,12 +5,15 @@
 
 mod application;
 mod dies;
+mod failure;
 mod follows;
 mod fresh;
 mod house;
 mod isolated;
+mod lan;
 mod liars;
 mod moves;
 mod quorum;
 mod reach;
+mod tapes;
 mod waits;
