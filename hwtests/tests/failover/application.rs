@@ -4,8 +4,8 @@ use anyhow::{Result, ensure};
 use longhaul_hwtests::rig::Cluster;
 
 /// Its resources, in the order in which they start.
-pub const FILE_SYSTEM: &str = "files";
-pub const ADDRESS: &str = "address";
+const FILE_SYSTEM: &str = "files";
+const ADDRESS: &str = "address";
 /// Both.
 pub const APPLICATION: &str = "application";
 
@@ -16,17 +16,23 @@ const IP: &str = "10.9.0.100";
 
 /// Has the cluster run it, preferably on this node: once it runs.
 pub fn run_on(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
-    cluster.configure(&format!(
+    cluster.configure(&words(node, ""))?;
+    runs(cluster, Some(node))?;
+    Ok(())
+}
+
+/// It, preferably on this node, in the words of `crm configure`, with another resource
+/// at the end of its group.
+pub fn words(node: u8, last: &str) -> String {
+    format!(
         "primitive {FILE_SYSTEM} Filesystem \
              params device=/dev/san/data directory={FOLDER} fstype=ext4 \
              op start timeout=60s op stop timeout=60s op monitor interval=10s timeout=40s
          primitive {ADDRESS} IPaddr2 params ip={IP} cidr_netmask=24 nic=vec0 \
              op monitor interval=10s timeout=20s
-         group {APPLICATION} {FILE_SYSTEM} {ADDRESS} meta resource-stickiness=100
+         group {APPLICATION} {FILE_SYSTEM} {ADDRESS} {last} meta resource-stickiness=100
          location preferred {APPLICATION} 50: n{node}"
-    ))?;
-    runs(cluster, Some(node))?;
-    Ok(())
+    )
 }
 
 /// Waits until it runs, on this node if one is named: where.

@@ -10,7 +10,7 @@ use longhaul_hwtests::rig::{Cluster, Fabric, Job, Kernel, Trial};
 use longhaul_hwtests::until::within;
 use serde_json::Value;
 
-use crate::application::{self, ADDRESS, APPLICATION, FILE_SYSTEM};
+use crate::application::{self, APPLICATION};
 
 /// The resource that is the coordinator.
 const COORDINATOR: &str = "longhaul-control";
@@ -52,15 +52,16 @@ pub fn start_with(
 ) -> Result<Cluster<'_>> {
     let mut cluster = Cluster::start(trial, Kernel::chosen(), fabric)?;
     trial.say("started");
-    application::run_on(&mut cluster, 1)?;
-    trial.say("the application runs");
-    let data = make_data(&mut cluster, 1)?;
     enroll(&mut cluster, coordinator)?;
+    trial.say("enrolled");
     match shell {
         Shell::Crm => configure_by_crm(&mut cluster, coordinator)?,
         Shell::Pcs => configure_by_pcs(&mut cluster, coordinator)?,
     }
     trial.say("configured");
+    application::runs(&mut cluster, Some(1))?;
+    let data = make_data(&mut cluster, 1)?;
+    trial.say("the application runs");
     cluster.wait_until_runs(COORDINATOR, Some(coordinator))?;
     for node in NODES {
         ask(&mut cluster, &format!("node add n{node}"))?;
@@ -135,9 +136,9 @@ fn configure_by_crm(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
          alert longhaul-alert /usr/lib/longhaul/longhaul-alert meta timeout=10s
          primitive application-backup ocf:longhaul:backup params mount={mount} \
              op start timeout=10s op stop timeout=40s op monitor interval=60s timeout=10s
-         group {APPLICATION} {FILE_SYSTEM} {ADDRESS} application-backup \
-             meta resource-stickiness=100",
+         {application}",
         mount = application::FOLDER,
+        application = application::words(1, "application-backup"),
     ))
 }
 
@@ -145,6 +146,7 @@ fn configure_by_crm(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
 /// where it happens to be.
 fn configure_by_pcs(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
     let mount = application::FOLDER;
+    application::run_on(cluster, 1)?;
     let script = format!(
         "pcs cluster cib /tmp/longhaul.xml
          pcs='pcs -f /tmp/longhaul.xml'
