@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Duration;
 
 use longhaul_protocol::Time;
@@ -28,6 +29,8 @@ pub const MESSAGE_LIMIT: Duration = Duration::from_secs(30);
 /// milliseconds; otherwise it is gone without a word. Since a service says
 /// something every few seconds, it finds out about a dead coordinator by this.
 const CONFIRM_LIMIT_MS: u32 = 15_000;
+/// The same, while there is reason to believe that the peer is gone.
+const DOUBTED_LIMIT_MS: u32 = 2_000;
 /// Bytes that are read at once: a TLS record's (RFC 8446 5.1).
 const READ_BYTES: usize = 16 << 10;
 
@@ -76,6 +79,30 @@ pub struct Connection {
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Connection to {} at {}", self.peer.role, self.address)
+    }
+}
+
+/// How long a connection bears with a peer whose kernel confirms nothing.
+#[derive(Debug)]
+pub struct Patience {
+    socket: OwnedFd,
+}
+
+impl Patience {
+    /// The peer may be gone without a word: what is sent to it and not confirmed within
+    /// 2 s ends the connection, instead of 15 s (tcp(7), TCP_USER_TIMEOUT).
+    pub fn shorten(&self) {
+        self.set(DOUBTED_LIMIT_MS);
+    }
+
+    /// The peer is there.
+    pub fn restore(&self) {
+        self.set(CONFIRM_LIMIT_MS);
+    }
+
+    fn set(&self, milliseconds: u32) {
+        // A connection that is over has nothing to wait for.
+        let _ = rustix::net::sockopt::set_tcp_user_timeout(&self.socket, milliseconds);
     }
 }
 
@@ -161,6 +188,16 @@ impl Connection {
     /// Where it is.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What says how long it waits for its peer, also when it is split.
+    ///
+    /// # Errors
+    /// The kernel's, if the process has too many files.
+    pub fn patience(&self) -> io::Result<Patience> {
+        let (stream, _) = self.stream.get_ref();
+        let socket = stream.as_fd().try_clone_to_owned()?;
+        Ok(Patience { socket })
     }
 
     /// The bytes that go both ways, for who speaks otherwise: a test of what is

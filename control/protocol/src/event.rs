@@ -80,6 +80,17 @@ pub enum What {
     },
 }
 
+impl What {
+    /// A node is gone, or was to be fenced.
+    pub fn is_a_nodes_end(&self) -> bool {
+        match self {
+            What::Node { state } => *state == Membership::Lost,
+            What::Fencing { .. } => true,
+            What::Resource { .. } | What::Attribute { .. } => false,
+        }
+    }
+}
+
 /// Whether a node is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

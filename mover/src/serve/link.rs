@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
-use longhaul_link::connection::Connection;
+use longhaul_link::connection::{Connection, Patience};
 use longhaul_link::{Identity, Outbox};
 use longhaul_protocol::order::What;
 use longhaul_protocol::{Order, Report};
@@ -16,7 +16,7 @@ use super::{Happened, ServeError};
 const PAUSE_MIN: Duration = Duration::from_millis(250);
 /// The longest while nobody is there: a coordinator that is moved should be found as
 /// soon as it runs, and a thousand services are let in within a second.
-const PAUSE_MAX: Duration = Duration::from_secs(2);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// The longest for one that is sent away.
 const PAUSE_REFUSED_MAX: Duration = Duration::from_secs(15);
 /// A coordinator that has nothing to say for so long is asked anew, by another
@@ -26,8 +26,16 @@ const SILENCE: Duration = Duration::from_secs(3600);
 /// A thread that keeps a connection up.
 #[derive(Debug)]
 pub struct Link {
-    /// Numbers of connections that are to be closed.
-    to: mpsc::UnboundedSender<u64>,
+    to: mpsc::UnboundedSender<Told>,
+}
+
+/// What the thread is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// To close the connection of this number.
+    HangUp(u64),
+    /// That the coordinator may be gone.
+    Doubt,
 }
 
 impl Link {
@@ -61,7 +69,13 @@ impl Link {
     /// Closes the connection of this number, if it is the one that is up.
     pub fn hang_up(&self, number: u64) {
         // Without a thread there is no connection either.
-        let _ = self.to.send(number);
+        let _ = self.to.send(Told::HangUp(number));
+    }
+
+    /// A node is lost, which may be the coordinator's: one that confirms nothing any more
+    /// is left soon, and looked for without long pauses.
+    pub fn doubt(&self) {
+        let _ = self.to.send(Told::Doubt);
     }
 }
 
@@ -69,7 +83,7 @@ struct Keep {
     identity: Identity,
     address: String,
     happened: Sender<Happened>,
-    told: mpsc::UnboundedReceiver<u64>,
+    told: mpsc::UnboundedReceiver<Told>,
 }
 
 impl Keep {
@@ -102,9 +116,25 @@ impl Keep {
                     PAUSE_MAX
                 }
             };
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(longest);
+            pause = match self.is_doubted_within(pause).await {
+                true => PAUSE_MIN,
+                false => (pause * 2).min(longest),
+            };
         }
+    }
+
+    /// Waits for so long, or until the coordinator may have moved.
+    async fn is_doubted_within(&mut self, pause: Duration) -> bool {
+        let doubted = async {
+            while let Some(told) = self.told.recv().await {
+                if told == Told::Doubt {
+                    return;
+                }
+            }
+            // Nobody is there who could tell.
+            std::future::pending().await
+        };
+        tokio::time::timeout(pause, doubted).await.is_ok()
     }
 
     /// Passes on what comes until the connection is over: whether the service was
@@ -114,6 +144,9 @@ impl Keep {
     /// If nobody listens any more.
     async fn talk(&mut self, number: u64, connection: Connection) -> Result<bool, Silent> {
         let mut is_let_in = false;
+        let patience = connection.patience();
+        let patience = patience.inspect_err(|error| log::warn!("to the coordinator: {error}"));
+        let patience = patience.ok();
         let (mut reader, writer, outbox) = connection.split::<Report>();
         self.tell(Happened::Connected(number, outbox))?;
         let writing = writer.run();
@@ -126,13 +159,14 @@ impl Keep {
                     }
                     break;
                 }
-                Some(which) = self.told.recv() => {
-                    if which == number {
-                        break;
-                    }
-                }
+                Some(told) = self.told.recv() => match told {
+                    Told::HangUp(which) if which == number => break,
+                    Told::HangUp(_) => {}
+                    Told::Doubt => patience.iter().for_each(Patience::shorten),
+                },
                 order = reader.message::<Order>(SILENCE) => match order {
                     Ok(Some(order)) => {
+                        patience.iter().for_each(Patience::restore);
                         is_let_in |= !matches!(order.what, What::Refused { .. });
                         self.tell(Happened::Order(number, Box::new(order)))?;
                     }

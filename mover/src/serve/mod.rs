@@ -349,6 +349,9 @@ impl Running {
                 if let Some(watch) = &self.watch {
                     watch.at_once();
                 }
+                if event.what.is_a_nodes_end() {
+                    self.link.doubt();
+                }
                 self.handle(Input::Alert(*event))
             }
             Happened::Release(mount, released) => {
