@@ -1,17 +1,18 @@
 //! What is waited for while nobody knows whether a node is dead.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use longhaul_hwtests::rig::cluster::PATIENCE;
 use longhaul_hwtests::rig::trial::plain;
 use longhaul_hwtests::rig::{Cluster, Kernel, Mode, trial};
+use serde_json::Value;
 
-use crate::application::runs;
+use crate::application::{is_mounted, runs};
 use crate::dies::went_on;
-use crate::house;
+use crate::{failure, house};
 
 #[test]
-fn r13_r15_without_fencing_nothing_is_taken_over_before_the_operators_word() -> Result<()> {
-    let name = "r13_r15_without_fencing_nothing_is_taken_over_before_the_operators_word";
+fn r14_r15_r24_without_fencing_nothing_is_taken_over_before_the_operators_word() -> Result<()> {
+    let name = "r14_r15_r24_without_fencing_nothing_is_taken_over_before_the_operators_word";
     trial(name, &plain(Kernel::chosen()), 4, |trial| {
         let mut cluster = house::start(trial, 3)?;
         cluster.fencing().set_mode(Mode::Fail);
@@ -24,29 +25,45 @@ fn r13_r15_without_fencing_nothing_is_taken_over_before_the_operators_word() -> 
         trial.say("n1 could not be fenced, twice");
         let status = house::ask(&mut cluster, &format!("run show {run}"))?;
         ensure!(status.contains("confirm-fenced n1"), "{status}");
-        one_attempt(&mut cluster, &run)?;
+        let row = only_attempt(&mut cluster, &run)?;
+        ensure!(row["ended"].is_null(), "it has ended: {row}");
 
         // The coordinator takes the operator's word, but the application is Pacemaker's.
         house::ask(&mut cluster, "failover confirm-fenced n1")?;
         let status = house::ask(&mut cluster, &format!("run show {run}"))?;
         trial.say(&status);
         ensure!(!status.contains("confirm-fenced n1"), "{status}");
+        let row = only_attempt(&mut cluster, &run)?;
+        let why = row["ended"]["error"].as_str().context("it has ended")?;
+        ensure!(why.contains("n1 is dead"), "{row}");
+        for node in [2, 3] {
+            ensure!(!is_mounted(&mut cluster, node)?, "n{node} took it");
+        }
+        trial.say("n1's attempt is over, and no other has begun");
         cluster.run(2, "stonith_admin --confirm n1")?;
         let on = runs(&mut cluster, None)?;
         ensure!(on != 1, "it runs on a dead node");
         let shown = house::is_done(&mut cluster, &run)?;
         trial.say("the run is done");
         went_on(&shown, 1)?;
-        let told = house::ask(&mut cluster, "failover show n1")?;
-        trial.say(&told);
+        let told = failure::told(&mut cluster, trial, 1)?;
+        failure::contains(
+            &told,
+            &[
+                "an operator said: it does nothing any more".into(),
+                "the cluster service of n2 said: it is lost".into(),
+            ],
+        )?;
         house::restores(&mut cluster, on)
     })
 }
 
-/// Nothing was begun in the place of what is there.
-fn one_attempt(cluster: &mut Cluster<'_>, run: &str) -> Result<()> {
+/// The attempt that there is: nothing was begun in its place.
+fn only_attempt(cluster: &mut Cluster<'_>, run: &str) -> Result<Value> {
     let shown = house::show(cluster, run)?;
-    let attempts = shown["attempts"].as_array().map(Vec::len);
-    ensure!(attempts == Some(1), "{shown}");
-    Ok(())
+    let attempts = shown["attempts"].as_array().context("attempts")?;
+    let [attempt] = &attempts[..] else {
+        anyhow::bail!("one attempt: {shown}");
+    };
+    Ok(attempt["row"].clone())
 }
