@@ -14,6 +14,9 @@ use crate::{failure, tapes};
 /// What a run has written at least when its node dies: more than may be written twice,
 /// so to begin at the beginning would be too much.
 const MIDDLE: u64 = 20_000_000;
+/// What goes to each tape at least while there is no coordinator: more than a drive had
+/// accepted before.
+const GROWTH: u64 = 8_000_000;
 /// The coordinator's process, to `pkill -f`.
 const CONTROL: &str = "'lh-control.* serve'";
 
@@ -59,6 +62,17 @@ fn is_undisturbed(shown: &Value) -> Result<()> {
     Ok(())
 }
 
+/// Both tapes have: by so many bytes.
+fn have_grown(before: &[u64], after: &[u64]) -> Result<Vec<u64>> {
+    let grown = before
+        .iter()
+        .zip(after)
+        .map(|(before, after)| after - before);
+    let grown: Vec<u64> = grown.filter(|grown| *grown > GROWTH).collect();
+    ensure!(grown.len() == 2, "from {before:?} to {after:?}");
+    Ok(grown)
+}
+
 #[test]
 fn r2b_r13_r16_backups_do_not_pause_when_the_coordinator_dies_or_its_node() -> Result<()> {
     let name = "r2b_r13_r16_backups_do_not_pause_when_the_coordinator_dies_or_its_node";
@@ -75,8 +89,16 @@ fn r2b_r13_r16_backups_do_not_pause_when_the_coordinator_dies_or_its_node() -> R
         let (own, other) = house::begin_job(&mut cluster, "own")?;
         ensure!((&*node, &*other) == ("n1", "n2"), "on {node} and {other}");
         trial.say("both are in the middle");
+        // Nobody takes the coordinator over before n3 is known to be dead.
+        cluster.fencing().set_mode(Mode::Wait);
         cluster.cut_power(3)?;
+        let before = tapes::written(&mut cluster)?;
         cluster.fencing().wait_until_asked(3, 0, PATIENCE)?;
+        let grown = have_grown(&before, &tapes::written(&mut cluster)?)?;
+        trial.say(&format!(
+            "nobody coordinates, and the tapes have grown: {grown:?}"
+        ));
+        cluster.fencing().set_mode(Mode::Kill);
         ensure!(house::coordinator(&mut cluster, None)? != 3);
         trial.say("the coordinator runs elsewhere");
         let mut drives = Vec::new();
