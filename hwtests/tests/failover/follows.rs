@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::application::runs;
 use crate::dies::went_on;
 use crate::house::{self, MOVER};
+use crate::isolated::REFUSED;
 use crate::{failure, tapes};
 
 /// What a run has written at least when its node dies: more than may be written twice,
@@ -116,8 +117,8 @@ fn r2b_r13_r16_backups_do_not_pause_when_the_coordinator_dies_or_its_node() -> R
 }
 
 #[test]
-fn a_mover_that_is_said_to_be_dead_and_wakes_up_writes_not_one_record_more() -> Result<()> {
-    let name = "a_mover_that_is_said_to_be_dead_and_wakes_up_writes_not_one_record_more";
+fn r8_r14_r24_a_mover_said_to_be_dead_that_wakes_up_writes_not_one_record_more() -> Result<()> {
+    let name = "r8_r14_r24_a_mover_said_to_be_dead_that_wakes_up_writes_not_one_record_more";
     trial(name, &plain(Kernel::chosen()), 4, |trial| {
         let mut cluster = house::start(trial, 3)?;
         // Only the drive's reservation protects: nobody is killed.
@@ -129,17 +130,19 @@ fn a_mover_that_is_said_to_be_dead_and_wakes_up_writes_not_one_record_more() -> 
         let shown = house::is_done(&mut cluster, &run)?;
         trial.say("the run is done");
         went_on(&shown, 1)?;
-        let tapes = "sha256sum /tmp/library/cartridges/*.vtape";
-        let before = cluster.san().host().run(tapes)?;
+        let before = tapes::digests(&mut cluster)?;
         cluster.wake(1)?;
-        // What it was about to write is refused, and it notices that.
-        let noticed = format!("while pgrep -f {MOVER} >/dev/null; do sleep 0.1; done");
-        cluster
-            .node(1)?
-            .run_within(&noticed, PATIENCE)?
-            .expect_success()?;
+        // Nobody tells it that it is dead: it goes on writing, the drive refuses that,
+        // and it tells its service why.
+        cluster.set_lan(1, false)?;
+        let noticed = format!(
+            "while pgrep -f {MOVER} >/dev/null; do sleep 0.1; done
+             {REFUSED}"
+        );
+        let noticed = cluster.node(1)?.run_within(&noticed, PATIENCE)?;
+        noticed.expect_success()?;
         trial.say("n1 has noticed");
-        let after = cluster.san().host().run(tapes)?;
+        let after = tapes::digests(&mut cluster)?;
         ensure!(
             before == after,
             "the tapes have changed:\n{before}\n{after}"

@@ -8,6 +8,9 @@ use longhaul_hwtests::rig::{Kernel, Mode, trial};
 use crate::dies::went_on;
 use crate::house::{self, MOVER};
 
+/// A service that has heard from its mover that the drive has refused what it wrote.
+pub const REFUSED: &str = "grep -rl 'taken from this job' /own/longhaul/state";
+
 /// Has the mover write slowly, to its end: so it is under way when its drive is taken
 /// over. It is the mover itself that writes, again and again.
 fn write_slowly() -> String {
@@ -43,8 +46,7 @@ fn r8_r13_an_isolated_mover_writes_not_one_record_more_once_its_drive_is_taken()
         went_on(&shown, 1)?;
         // It was about to write, was refused, and has told its service why.
         cluster.node(1)?.finish(&slowly, PATIENCE)?;
-        let told = "grep -rl 'taken from this job' /own/longhaul/state";
-        cluster.run(1, told)?;
+        cluster.run(1, REFUSED)?;
         trial.say("n1 has noticed");
         house::restores_what_was(&mut cluster, 2)
     })

@@ -52,3 +52,8 @@ pub fn written_twice(cluster: &mut Cluster<'_>, before: &[u64], shown: &Value) -
     );
     Ok(twice)
 }
+
+/// Digests of the cartridges, to see whether one has changed.
+pub fn digests(cluster: &mut Cluster<'_>) -> Result<String> {
+    cluster.san().host().run(&format!("sha256sum {CARTRIDGES}"))
+}
