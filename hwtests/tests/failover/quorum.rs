@@ -5,15 +5,21 @@ use longhaul_hwtests::rig::cluster::{NODES, PATIENCE};
 use longhaul_hwtests::rig::trial::plain;
 use longhaul_hwtests::rig::{Cluster, Kernel, trial};
 use longhaul_hwtests::until::within;
+use serde_json::Value;
 
 use crate::application::{is_mounted, runs};
 use crate::house::{self, MOVER};
+use crate::isolated::write_slowly;
 
 #[test]
 fn r12_r24_runs_go_on_when_quorum_is_regained_and_when_all_nodes_start_again() -> Result<()> {
     let name = "r12_r24_runs_go_on_when_quorum_is_regained_and_when_all_nodes_start_again";
     trial(name, &plain(Kernel::chosen()), 4, |trial| {
         let mut cluster = house::start(trial, 1)?;
+        house::own_job(&mut cluster, "own", 2, house::SIZE)?;
+        let (own, node) = house::begin_job(&mut cluster, "own")?;
+        ensure!(node == "n2", "it runs on {node}");
+        let slowly = cluster.node(2)?.start(&write_slowly())?;
         let (run, node) = house::begin(&mut cluster)?;
         ensure!(node == "n1", "it runs on {node}");
         for node in [2, 3] {
@@ -25,13 +31,20 @@ fn r12_r24_runs_go_on_when_quorum_is_regained_and_when_all_nodes_start_again() -
         })?;
         trial.say("nobody has quorum, and nothing runs");
         cluster.run(1, &format!("! pgrep -f {MOVER}"))?;
+        // What needs nobody else waits for quorum to come back, for a minute.
+        cluster.run(2, &format!("pgrep -f {MOVER}"))?;
+        cluster.node(2)?.finish(&slowly, PATIENCE)?;
+        trial.say("n2 has paused");
         for node in [2, 3] {
             cluster.set_lan(node, true)?;
         }
         cluster.wait_until_online(&NODES)?;
         trial.say("they are together again");
         goes_on(&mut cluster, &run)?;
-        trial.say("the run is done");
+        let paused = goes_on(&mut cluster, &own)?;
+        let why = paused["ended"]["error"].as_str().context("an error")?;
+        ensure!(why.contains("the node has no quorum"), "{paused}");
+        trial.say("both runs are done");
 
         let (run, _) = house::begin(&mut cluster)?;
         cluster.stop_services(&NODES)?;
@@ -50,11 +63,12 @@ fn r12_r24_runs_go_on_when_quorum_is_regained_and_when_all_nodes_start_again() -
     })
 }
 
-/// The run is done in the end, from a checkpoint of what was broken off.
-pub fn goes_on(cluster: &mut Cluster<'_>, run: &str) -> Result<()> {
+/// The run is done in the end, from a checkpoint of what was broken off: its first
+/// attempt.
+pub fn goes_on(cluster: &mut Cluster<'_>, run: &str) -> Result<Value> {
     let shown = house::is_done(cluster, run)?;
     let attempts = shown["attempts"].as_array().context("attempts")?;
     let resumes = &attempts[0]["row"]["resumes"];
     ensure!(attempts.len() > 1 && resumes.is_u64(), "{shown}");
-    Ok(())
+    Ok(attempts[attempts.len() - 1]["row"].clone())
 }
