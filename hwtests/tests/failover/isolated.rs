@@ -7,13 +7,14 @@ use longhaul_hwtests::rig::{Kernel, Mode, trial};
 
 use crate::dies::went_on;
 use crate::house::{self, MOVER};
+use crate::tapes;
 
 /// A service that has heard from its mover that the drive has refused what it wrote.
 pub const REFUSED: &str = "grep -rl 'taken from this job' /own/longhaul/state";
 
-/// Has the mover write slowly, to its end: so it is under way when its drive is taken
-/// over. It is the mover itself that writes, again and again.
-fn write_slowly() -> String {
+/// Has the mover write slowly, to its end: so it is still under way when something
+/// happens. It is the mover itself that writes, again and again.
+pub fn write_slowly() -> String {
     format!(
         "while pkill -STOP -f {MOVER}; do
              sleep 1
@@ -24,8 +25,8 @@ fn write_slowly() -> String {
 }
 
 #[test]
-fn r8_r13_an_isolated_mover_writes_not_one_record_more_once_its_drive_is_taken() -> Result<()> {
-    let name = "r8_r13_an_isolated_mover_writes_not_one_record_more_once_its_drive_is_taken";
+fn r8_r14_r24_an_isolated_mover_writes_not_one_record_more_once_its_drive_is_taken() -> Result<()> {
+    let name = "r8_r14_r24_an_isolated_mover_writes_not_one_record_more_once_its_drive_is_taken";
     trial(name, &plain(Kernel::chosen()), 4, |trial| {
         let mut cluster = house::start(trial, 3)?;
         // Nobody is killed: only the drive's reservation protects.
@@ -44,10 +45,16 @@ fn r8_r13_an_isolated_mover_writes_not_one_record_more_once_its_drive_is_taken()
         let shown = house::is_done(&mut cluster, &run)?;
         trial.say("the run is done");
         went_on(&shown, 1)?;
+        let before = tapes::digests(&mut cluster)?;
         // It was about to write, was refused, and has told its service why.
         cluster.node(1)?.finish(&slowly, PATIENCE)?;
         cluster.run(1, REFUSED)?;
         trial.say("n1 has noticed");
+        let after = tapes::digests(&mut cluster)?;
+        ensure!(
+            before == after,
+            "the tapes have changed:\n{before}\n{after}"
+        );
         house::restores_what_was(&mut cluster, 2)
     })
 }
