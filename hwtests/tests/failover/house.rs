@@ -26,7 +26,7 @@ const TO: &str = "/own/restored";
 /// A mover that carries an attempt out, to `pgrep -f` and `pkill -f`.
 pub const MOVER: &str = "'lh-mover.* attempt'";
 /// What is backed up, in megabytes: so much that it takes some seconds.
-pub const SIZE: u32 = 180;
+pub const SIZE: u32 = 140;
 /// What is asked of the coordinator while it may be moving.
 const PAUSE: Duration = Duration::from_millis(100);
 
