@@ -57,10 +57,33 @@ impl<'a> Cluster<'a> {
     /// # Errors
     /// If that does not come to be.
     pub fn start(trial: &'a Trial, kernel: Kernel, fabric: Fabric) -> Result<Cluster<'a>> {
+        let cib = fs::read_to_string(parts::scripts().join("cib.xml"))?;
+        let mut cluster = Cluster::prepare(trial, kernel, fabric, &corosync_conf()?, &cib)?;
+        cluster.start_services(&NODES)?;
+        cluster.join_san()?;
+        cluster.wait_until_online(&NODES)?;
+        cluster.wait_until_runs("fencing", None)?;
+        Ok(cluster)
+    }
+
+    /// Boots the nodes of one, with this for Corosync and this for the first
+    /// configuration of Pacemaker. Neither is started, and the SAN is not there yet.
+    ///
+    /// # Errors
+    /// If a node does not come up.
+    pub fn prepare(
+        trial: &'a Trial,
+        kernel: Kernel,
+        fabric: Fabric,
+        corosync_conf: &str,
+        cib: &str,
+    ) -> Result<Cluster<'a>> {
         let network = Network::of(SAN_NODE, &[Net::Lan, Net::San])?;
         let folder = trial.join("cluster");
         let fencing = Fencing::start(&folder.join("fencing"))?;
-        fs::write(folder.join("corosync.conf"), corosync_conf()?)?;
+        fs::create_dir_all(folder.join("corosync"))?;
+        fs::write(folder.join("corosync/corosync.conf"), corosync_conf)?;
+        fs::write(folder.join("cib.xml"), cib)?;
         let machine = Machine {
             kernel,
             memory_mib: NODE_MEMORY_MIB,
@@ -83,18 +106,22 @@ impl<'a> Cluster<'a> {
         for node in NODES {
             cluster.switch_on(node)?;
         }
-        // No resource needs the SAN yet: it comes while the nodes meet.
         cluster.on_each(&NODES, |cluster, node| cluster.prepare_script(node))?;
-        cluster.start_services(&NODES)?;
-        cluster.san.serve(&NODES)?;
-        cluster.on_each(&NODES, |cluster, node| Ok(cluster.san.log_in_script(node)))?;
-        cluster.wait_until_online(&NODES)?;
-        cluster.wait_until_runs("fencing", None)?;
         Ok(cluster)
     }
 }
 
 impl Cluster<'_> {
+    /// Has the nodes see the SAN. No resource needs it at first: it comes while the
+    /// nodes meet.
+    ///
+    /// # Errors
+    /// If it does not come to be ready.
+    pub fn join_san(&mut self) -> Result<()> {
+        self.san.serve(&NODES)?;
+        self.on_each(&NODES, |cluster, node| Ok(cluster.san.log_in_script(node)))
+    }
+
     /// A node that runs.
     ///
     /// # Errors
@@ -307,7 +334,6 @@ impl Cluster<'_> {
     fn prepare_script(&self, node: u8) -> Result<String> {
         let own = self.trial.join(format!("disk-n{node}"));
         fs::create_dir_all(&own)?;
-        let rig = |file: &str| Host::path_of(&parts::scripts().join(file));
         let mut script = format!(
             "mkdir -p /cluster /disk /own
              mount -t hostfs -o {} none /cluster
@@ -325,15 +351,14 @@ impl Cluster<'_> {
                  mount --bind /own/$kept /var/lib/$kept
              done
              [ -z \"$is_new\" ] ||
-                 install -o hacluster -g haclient -m 600 {} /var/lib/pacemaker/cib/cib.xml
+                 install -o hacluster -g haclient -m 600 /cluster/cib.xml /var/lib/pacemaker/cib/
              install -m 755 {} /usr/sbin/fence_rig
              {}
-             cp /cluster/corosync.conf /etc/corosync/corosync.conf
+             cp /cluster/corosync/* /etc/corosync/
              install -d -o hacluster -g haclient -m 750 /run/crm\n",
             self.folder().display(),
             own.display(),
-            rig("cib.xml"),
-            rig("fence_rig"),
+            Host::path_of(&parts::scripts().join("fence_rig")),
             parts::install_script(),
         );
         for other in NODES {
