@@ -5,6 +5,8 @@
 
 mod application;
 mod dies;
+mod document;
+mod documented;
 mod failure;
 mod follows;
 mod fresh;
