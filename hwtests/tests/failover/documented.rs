@@ -70,25 +70,15 @@ const ALL_AT_ONCE: &str = "All of it at once, and small nodes";
 const TRY_IT: &str = "Try it";
 
 /// What is backed up: files of a megabyte, so it takes some seconds.
-const FILES: &str = "head -c 120000000 /dev/urandom | split -b 1000000 -a 3 - /srv/pg/";
+const FILES: &str = "head -c 150000000 /dev/urandom | split -b 1000000 -a 3 - /srv/pg/";
 
 /// Who follows the document, in a cluster that comes to be.
 struct Administrator<'a> {
     trial: &'a Trial,
     document: Document,
-    /// Looks on, and has no end.
+    /// The command that looks on, and has no end.
     watch: String,
     cluster: Cluster<'a>,
-}
-
-impl Shell {
-    /// How its commands begin.
-    fn begin(self) -> &'static str {
-        match self {
-            Shell::Crm => "crm ",
-            Shell::Pcs => "pcs ",
-        }
-    }
 }
 
 #[test]
@@ -96,12 +86,12 @@ fn r12_r14_the_commands_of_the_documentation_make_a_cluster_that_fails_over() ->
     let name = "r12_r14_the_commands_of_the_documentation_make_a_cluster_that_fails_over";
     trial(name, &plain(Kernel::chosen()), 4, |trial| {
         let mut document = Document::read(&SKIPPED)?;
-        let conf = here(&document.take(COROSYNC, "totem {")?.join("\n"));
-        let watch = here(
-            &document
-                .take(TRY_IT, "lh-control --dir /root/desk status")?
-                .join("\n"),
-        );
+        let mut take = |section, begin| -> Result<String> {
+            Ok(here(&document.take(section, begin)?.join("\n")))
+        };
+        // A node is missed sooner.
+        let conf = take(COROSYNC, "totem {")?.replace("totem {", "totem {\n    token: 1500");
+        let watch = take(TRY_IT, "lh-control --dir /root/desk status")?;
         let mut administrator = Administrator {
             cluster: Cluster::prepare(trial, Kernel::chosen(), Fabric::Iscsi, &conf, BARE)?,
             trial,
@@ -201,8 +191,8 @@ impl Administrator<'_> {
             self.run(node, mount_point)?;
         }
         self.block(1, FOLDER, "crm ")?;
-        self.cluster.wait_until_online(&NODES)?;
-        let mounted = self.settled("longhaul-fs")?;
+        // The last of the group: the file system is there.
+        let mounted = self.cluster.wait_until_runs("longhaul-ip", None)?;
         self.trial.say("the coordinator's folder is mounted");
         self.block(mounted, COORDINATOR, "lh-control --dir /srv/longhaul init")?;
         self.run(
@@ -250,7 +240,7 @@ impl Administrator<'_> {
         let label = house::label_command("LH0001", 1, &drives[0]);
         let label = self.cluster.node(1)?.start(&label)?;
         self.block(2, APPLICATION, "crm ")?;
-        let application = self.settled("pg-backup")?;
+        let application = self.cluster.wait_until_runs("pg-backup", None)?;
         let files = self.cluster.node(application)?.start(FILES)?;
         self.block(2, ALERTS, "crm ")?;
         for (node, job) in [(1, label), (application, files)] {
@@ -259,6 +249,7 @@ impl Administrator<'_> {
         }
         let coordinator = self.cluster.wait_until_runs("longhaul-control", None)?;
         self.block(coordinator, APPLICATION, "lh-control")?;
+        self.cluster.wait_until_online(&NODES)?;
         self.trial.say("there are an application and its job");
         Ok(())
     }
@@ -288,7 +279,7 @@ impl Administrator<'_> {
         }
         let by_file = self.take(ALL_AT_ONCE, "pcs cluster cib")?.join("\n");
         self.run(1, &by_file.replace('…', "other ocf:heartbeat:Dummy"))?;
-        self.settled("pg-backup")?;
+        self.run(1, "crm_resource --wait --timeout=60s")?;
         for resource in ["fence-n1", "other", "longhaul-control"] {
             self.cluster.wait_until_runs(resource, None)?;
         }
@@ -301,49 +292,63 @@ impl Administrator<'_> {
         let fenced = self.cluster.fencing().asked().len();
         let coordinator = self.cluster.wait_until_runs("longhaul-control", None)?;
         let first = self.cluster.wait_until_runs("pg-backup", None)?;
-        // Both are to be where a node goes into standby.
+        // If it can be, both are where a node goes into standby then.
         let to = match coordinator == first {
             true => coordinator % 3 + 1,
             false => coordinator,
         };
+        let third = NODES.into_iter().find(|node| ![first, to].contains(node));
+        let third = third.context("a third node")?;
         let run = self.begin_a_backup(shell)?;
         self.trial.say("a backup is under way");
-        let watcher = NODES.into_iter().find(|node| ![first, to].contains(node));
-        let watcher = watcher.context("a third node")?;
         let watch = format!("exec timeout 100 {}", self.watch);
-        let watch = self.cluster.node(watcher)?.start(&watch)?;
+        let watch = self.cluster.node(third)?.start(&watch)?;
 
-        let moved = self.take(TRY_IT, &format!("{}resource move", shell.begin()))?;
-        self.run(watcher, &moved.join("\n").replace("n2", &format!("n{to}")))?;
-        self.cluster.wait_until_runs("pg-backup", Some(to))?;
-        if shell == Shell::Crm {
-            self.block(watcher, TRY_IT, "crm resource clear")?;
-        }
-        self.trial.say("the application was moved");
-        let [standby, online] = match shell {
-            Shell::Crm => ["crm node standby", "crm node online"],
-            Shell::Pcs => ["pcs node standby", "pcs node unstandby"],
-        }
-        .map(|begin| self.take(TRY_IT, begin));
-        let coordinator = self.cluster.wait_until_runs("longhaul-control", None)?;
-        self.run(watcher, &of_node(&standby?.join("\n"), coordinator))?;
-        for resource in ["longhaul-control", "pg-backup"] {
-            self.leaves(resource, coordinator)?;
-        }
-        self.run(watcher, &of_node(&online?.join("\n"), coordinator))?;
-        self.trial.say("a node was in standby");
-
+        self.move_the_application(shell, third, to)?;
+        self.have_a_node_stand_by(shell, third)?;
         let shown = house::is_done(&mut self.cluster, &run)?;
         // The newest attempt went on with the one before.
         ensure!(shown["attempts"][0]["row"]["resumes"].is_u64(), "{shown}");
-        let host = self.cluster.node(watcher)?;
+        let host = self.cluster.node(third)?;
         host.wait_for_line(&watch, &run, PATIENCE)?;
         host.run("pkill -TERM -f 'status --watch'")?;
-        ensure!(
-            self.cluster.fencing().asked().len() == fenced,
-            "somebody was fenced"
-        );
+        let asked = self.cluster.fencing().asked();
+        ensure!(asked.len() == fenced, "somebody was fenced: {asked:?}");
         self.trial.say("the backup is done");
+        Ok(())
+    }
+
+    /// Moves it, by a command on this node.
+    fn move_the_application(&mut self, shell: Shell, by: u8, to: u8) -> Result<()> {
+        let begin = match shell {
+            Shell::Crm => "crm resource move",
+            Shell::Pcs => "pcs resource move",
+        };
+        let command = self.take(TRY_IT, begin)?.join("\n");
+        self.run(by, &command.replace("n2", &format!("n{to}")))?;
+        self.cluster.wait_until_runs("pg-backup", Some(to))?;
+        if shell == Shell::Crm {
+            self.block(by, TRY_IT, "crm resource clear")?;
+        }
+        self.trial.say("the application was moved");
+        Ok(())
+    }
+
+    /// Has the coordinator's node stand by for a while, by commands on this node.
+    fn have_a_node_stand_by(&mut self, shell: Shell, by: u8) -> Result<()> {
+        let (standby, online) = match shell {
+            Shell::Crm => ("crm node standby", "crm node online"),
+            Shell::Pcs => ("pcs node standby", "pcs node unstandby"),
+        };
+        let node = self.cluster.wait_until_runs("longhaul-control", None)?;
+        let command = self.take(TRY_IT, standby)?.join("\n");
+        self.run(by, &of_node(&command, node))?;
+        for resource in ["longhaul-control", "pg-backup"] {
+            self.leaves(resource, node)?;
+        }
+        let command = self.take(TRY_IT, online)?.join("\n");
+        self.run(by, &of_node(&command, node))?;
+        self.trial.say("a node was in standby");
         Ok(())
     }
 
@@ -403,12 +408,5 @@ impl Administrator<'_> {
     fn run(&mut self, node: u8, script: &str) -> Result<String> {
         let ended = self.cluster.node(node)?.run_within(script, PATIENCE)?;
         Ok(ended.expect_success()?.said)
-    }
-
-    /// Waits until the cluster has no more to do, and this runs: where.
-    fn settled(&mut self, resource: &str) -> Result<u8> {
-        let node = self.cluster.any()?;
-        self.run(node, "crm_resource --wait --timeout=60s")?;
-        self.cluster.wait_until_runs(resource, None)
     }
 }
