@@ -8,7 +8,7 @@ use longhaul_hwtests::until::within;
 use serde_json::Value;
 
 use crate::application::runs;
-use crate::house::{self, MOVER, Shell};
+use crate::house::{self, MOVER};
 use crate::lan::Lan;
 use crate::{failure, tapes};
 
@@ -32,10 +32,10 @@ pub fn went_on(shown: &Value, from: u8) -> Result<()> {
     Ok(())
 }
 
-/// All of it, with the tapes on this fabric, and set up with this shell.
-fn all_on_one_node(name: &'static str, parts: &[Part], fabric: Fabric, shell: Shell) -> Result<()> {
+/// All of it, with the tapes on this fabric.
+fn all_on_one_node(name: &'static str, parts: &[Part], fabric: Fabric) -> Result<()> {
     trial(name, parts, 4, |trial| {
-        let mut cluster = house::start_with(trial, 1, fabric, shell)?;
+        let mut cluster = house::start_on(trial, 1, fabric)?;
         let lan = Lan::from_now(&cluster)?;
         let written = tapes::written(&mut cluster)?;
         let (run, node) = house::begin(&mut cluster)?;
@@ -129,7 +129,7 @@ fn is_put_to_use_again(cluster: &mut Cluster<'_>, run: &str) -> Result<()> {
 fn r2b_r2c_r3_r4_r5_r6_r7_r8_r13_r14_r20_r21_r22_r23_r24_the_node_of_all_dies() -> Result<()> {
     let name = "r2b_r2c_r3_r4_r5_r6_r7_r8_r13_r14_r20_r21_r22_r23_r24_the_node_of_all_dies";
     let parts = plain(Kernel::chosen());
-    all_on_one_node(name, &parts, Fabric::Iscsi, Shell::Crm)
+    all_on_one_node(name, &parts, Fabric::Iscsi)
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn r2b_r7_r13_r14_r24_the_node_of_all_dies_where_tapes_are_on_fibre_channel() ->
     let name = "r2b_r7_r13_r14_r24_the_node_of_all_dies_where_tapes_are_on_fibre_channel";
     let kernel = Kernel::chosen();
     let parts = [Part::Kernel(kernel), Part::Root, Part::Fcoe(kernel)];
-    all_on_one_node(name, &parts, Fabric::FibreChannel, Shell::Pcs)
+    all_on_one_node(name, &parts, Fabric::FibreChannel)
 }
 
 /// Stops the mover a moment after it has begun.

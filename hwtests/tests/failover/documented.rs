@@ -8,7 +8,7 @@ use longhaul_hwtests::rig::{Cluster, Fabric, Kernel, Mode, Trial, trial};
 use longhaul_hwtests::until::within;
 
 use crate::document::Document;
-use crate::house::{self, Shell};
+use crate::house;
 
 /// How commands begin that are not run here, and why.
 const SKIPPED: [(&str, &str); 9] = [
@@ -71,6 +71,13 @@ const TRY_IT: &str = "Try it";
 
 /// What is backed up: files of a megabyte, so it takes some seconds.
 const FILES: &str = "head -c 150000000 /dev/urandom | split -b 1000000 -a 3 - /srv/pg/";
+
+/// Which of the two shells an administrator uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shell {
+    Crm,
+    Pcs,
+}
 
 /// Who follows the document, in a cluster that comes to be.
 struct Administrator<'a> {

@@ -30,34 +30,19 @@ pub const SIZE: u32 = 140;
 /// What is asked of the coordinator while it may be moving.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Which of the two shells an administrator uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shell {
-    Crm,
-    Pcs,
-}
-
 /// A cluster with the application on n1, the coordinator on this node, and a job that
 /// follows the application.
 pub fn start(trial: &Trial, coordinator: u8) -> Result<Cluster<'_>> {
-    start_with(trial, coordinator, Fabric::Iscsi, Shell::Crm)
+    start_on(trial, coordinator, Fabric::Iscsi)
 }
 
-/// The same, with the tapes on this fabric, and set up with this shell.
-pub fn start_with(
-    trial: &Trial,
-    coordinator: u8,
-    fabric: Fabric,
-    shell: Shell,
-) -> Result<Cluster<'_>> {
+/// The same, with the tapes on this fabric.
+pub fn start_on(trial: &Trial, coordinator: u8, fabric: Fabric) -> Result<Cluster<'_>> {
     let mut cluster = Cluster::start(trial, Kernel::chosen(), fabric)?;
     trial.say("started");
     enroll(&mut cluster, coordinator)?;
     trial.say("enrolled");
-    match shell {
-        Shell::Crm => configure_by_crm(&mut cluster, coordinator)?,
-        Shell::Pcs => configure_by_pcs(&mut cluster, coordinator)?,
-    }
+    configure(&mut cluster, coordinator)?;
     trial.say("configured");
     application::runs(&mut cluster, Some(1))?;
     let data = make_data(&mut cluster, 1)?;
@@ -122,7 +107,7 @@ END
 }
 
 /// What docs/cluster.md gives `crm`: the coordinator preferably on this node.
-fn configure_by_crm(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
+fn configure(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
     cluster.configure(&format!(
         "primitive longhaul-fs Filesystem \
              params device=/dev/san/database directory={FOLDER} fstype=ext4 \
@@ -140,37 +125,6 @@ fn configure_by_crm(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
         mount = application::FOLDER,
         application = application::words(1, "application-backup"),
     ))
-}
-
-/// The same, as it is given to `pcs`: all at once, since what is made alone is started
-/// where it happens to be.
-fn configure_by_pcs(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
-    let mount = application::FOLDER;
-    application::run_on(cluster, 1)?;
-    let script = format!(
-        "pcs cluster cib /tmp/longhaul.xml
-         pcs='pcs -f /tmp/longhaul.xml'
-         $pcs resource create longhaul-fs ocf:heartbeat:Filesystem \
-             device=/dev/san/database directory={FOLDER} fstype=ext4 \
-             op start timeout=60s op stop timeout=60s op monitor interval=20s timeout=40s \
-             --group {GROUP}
-         $pcs resource create longhaul-ip ocf:heartbeat:IPaddr2 ip={IP} cidr_netmask=24 \
-             nic=vec0 op monitor interval=10s --group {GROUP}
-         $pcs resource create {COORDINATOR} ocf:longhaul:coordinator dir={FOLDER}/control \
-             op start timeout=60s op stop timeout=40s op monitor interval=10s timeout=20s \
-             --group {GROUP}
-         $pcs resource meta {GROUP} resource-stickiness=100
-         $pcs constraint location {GROUP} prefers n{node}=50
-         $pcs resource create application-backup ocf:longhaul:backup mount={mount} \
-             op start timeout=10s op stop timeout=40s op monitor interval=60s timeout=10s \
-             --group {APPLICATION}
-         $pcs alert create path=/usr/lib/longhaul/longhaul-alert id=longhaul-alert \
-             meta timeout=10s
-         pcs cluster cib-push /tmp/longhaul.xml --config"
-    );
-    let ended = cluster.node(node)?.run_within(&script, PATIENCE)?;
-    ended.expect_success()?;
-    Ok(())
 }
 
 /// Starts a node's backup service, which is started again if it dies, as systemd

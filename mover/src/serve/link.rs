@@ -132,7 +132,7 @@ impl Keep {
                 }
             }
             // Nobody is there who could tell.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         tokio::time::timeout(pause, doubted).await.is_ok()
     }
