@@ -1,5 +1,8 @@
 //! Coordinator and backup on different nodes, of which one dies or only seems to.
 
+use std::thread;
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use longhaul_hwtests::rig::cluster::PATIENCE;
 use longhaul_hwtests::rig::trial::plain;
@@ -15,6 +18,9 @@ use crate::{failure, tapes};
 /// What a run has written at least when its node dies: more than may be written twice,
 /// so to begin at the beginning would be too much.
 const MIDDLE: u64 = 20_000_000;
+/// Between a checkpoint that is known and the node's death: where checkpoints are ten
+/// times as rare as here, the next one is still to come then.
+const LATER: Duration = Duration::from_millis(900);
 /// What goes to each tape at least while there is no coordinator: more than a drive had
 /// accepted before.
 const GROWTH: u64 = 8_000_000;
@@ -30,6 +36,7 @@ fn r5_r14_r15_r21_r24_a_backup_moves_when_the_node_that_it_alone_is_on_dies() ->
         let (run, node) = house::begin(&mut cluster)?;
         ensure!(node == "n1", "it runs on {node}");
         house::has_written(&mut cluster, &run, MIDDLE)?;
+        thread::sleep(LATER);
         cluster.cut_power(1)?;
         cluster.fencing().wait_until_asked(1, 0, PATIENCE)?;
         trial.say("n1 was fenced");
