@@ -82,6 +82,14 @@ fn show(console: &mut Console, status: &Status) -> Result<(), Failure> {
     section(console, "under way", &headings, &status.active, |_, run| {
         active(status, run)
     })?;
+    for run in status
+        .active
+        .lines
+        .iter()
+        .filter(|run| !run.words.is_empty())
+    {
+        console.say(&format!("{}: {}", run.run, run.words))?;
+    }
     for (title, runs) in [
         ("waiting", &status.waiting),
         ("held, for an operator", &status.held),

@@ -15,7 +15,7 @@ use longhaul_protocol::order::{self, Stop};
 use longhaul_protocol::report::Outcome;
 use longhaul_protocol::{AttemptId, ExitStatus, Name, RunId, Time};
 
-use super::failover::{Failover, FailoverId, Hit, Next, rest};
+use super::failover::{Failover, FailoverId, Hit, Next, facts};
 use super::state::{Attempt, Change, Key, Node, RunState};
 use super::{Coordinator, Notice, Output};
 
@@ -78,10 +78,12 @@ impl Coordinator {
             Some(own) => format!("the cluster as {own} sees it"),
             None => "the cluster".into(),
         };
-        let said = words(&rest(snapshot, &self.applications()));
+        let facts = facts(snapshot, &self.applications());
         for id in open {
             self.amend(&id, |row| {
-                row.say(now, &by, said.clone());
+                for fact in &facts {
+                    row.note(now, &by, fact);
+                }
             });
         }
     }
@@ -187,9 +189,7 @@ impl Coordinator {
     /// A node is lost: that is written down, with what others have said of it.
     fn is_lost(&mut self, now: Time, name: &Name, by: &str, words: String) -> FailoverId {
         if let Some((id, _)) = self.open_failover(name) {
-            self.amend(&id, |row| {
-                row.say(now, by, words);
-            });
+            self.amend(&id, |row| row.say(now, by, words));
             return id;
         }
         let id = FailoverId {
@@ -426,12 +426,19 @@ impl Coordinator {
             return;
         }
         let (by, said) = (cluster_service(by), words(&said));
-        if let Some((id, _)) = self.open_failover(&node) {
-            self.amend(&id, |row| {
-                row.say(now, &by, said);
-            });
+        let mut known = self.state.failovers.iter().rev();
+        let newest = known.find(|(id, _)| id.node == node);
+        if newest.is_some_and(|(_, row)| row.back.is_some_and(|back| event.at <= back)) {
+            // It is said again, of a failure that is over.
             return;
         }
+        if let Some((id, _)) = self.open_failover(&node) {
+            self.amend(&id, |row| row.say(now, &by, said));
+            return;
+        }
+        let is_known =
+            |heard: &Heard| (&heard.node, &heard.by, &heard.words) == (&node, &by, &said);
+        self.heard.retain(|heard| !is_known(heard));
         if self.heard.len() >= HEARD_MAX {
             self.heard.pop_front();
         }

@@ -4,13 +4,16 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use longhaul_cluster::{Failure, Snapshot};
+use longhaul_cluster::Snapshot;
+use longhaul_protocol::ask::words;
 use longhaul_protocol::report::Point;
 use longhaul_protocol::{AttemptId, Name, RunId, Time};
 use serde::{Deserialize, Serialize};
 
 /// Things that are said of one failure and kept.
 pub const SAID_MAX: usize = 100;
+/// Of these, things of the rest of the cluster.
+const FACTS_MAX: usize = 50;
 
 /// A node, and when it was first heard of as lost: `NODE@TIME`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -112,50 +115,72 @@ pub struct Next {
 }
 
 impl Failover {
-    /// Writes down what somebody says, unless it is what he said last.
-    pub(super) fn say(&mut self, heard: Time, by: &str, words: String) -> bool {
-        let last = self.said.iter().rev().find(|said| said.by == by);
-        let is_new = last.is_none_or(|last| last.words != words);
-        let has_room = self.said.len() < SAID_MAX;
-        if is_new && has_room {
+    /// Writes down what somebody says, unless he has said it before: alerts are said
+    /// again to each coordinator.
+    pub(super) fn say(&mut self, heard: Time, by: &str, words: String) {
+        let mut of_his = self.said.iter().filter(|said| said.by == by);
+        let is_new = of_his.all(|said| said.words != words);
+        if is_new && self.said.len() < SAID_MAX {
             self.said.push(Said {
                 heard,
                 by: by.to_owned(),
                 words,
             });
         }
-        is_new && has_room
+    }
+
+    /// Writes down how something stands, if that is not how it stood before; up to
+    /// [`FACTS_MAX`] times, for what has to be written down of the node needs room, too.
+    pub(super) fn note(&mut self, heard: Time, by: &str, fact: &Fact) {
+        let Fact { of, is } = fact;
+        let of = format!("{of}: ");
+        let words = words(&format!("{of}{is}"));
+        let his = self.said.iter().filter(|said| said.by == by);
+        let (count, last) = his.fold((0, None), |(count, last), said| {
+            let is_of_it = said.words.starts_with(&of);
+            (count + 1, if is_of_it { Some(said) } else { last })
+        });
+        if count < FACTS_MAX && last.is_none_or(|last| last.words != words) {
+            self.said.push(Said {
+                heard,
+                by: by.to_owned(),
+                words,
+            });
+        }
     }
 }
 
-/// How a cluster stands, for people: quorum, who is there, where applications are,
-/// and what has failed.
-pub(super) fn rest(snapshot: &Snapshot, applications: &BTreeSet<&Name>) -> String {
+/// Something of a cluster, and how it stands.
+pub(super) struct Fact {
+    of: String,
+    is: String,
+}
+
+/// How a cluster stands: quorum, who is there, where applications are, and what has
+/// failed.
+pub(super) fn facts(snapshot: &Snapshot, applications: &BTreeSet<&Name>) -> Vec<Fact> {
     let up = snapshot.nodes.iter().filter(|node| node.is_up());
     let up: Vec<&str> = up.map(|node| node.name.as_str()).collect();
-    let quorum = match snapshot.has_quorum {
-        true => "quorum",
-        false => "no quorum",
+    let is_there = match snapshot.has_quorum {
+        true => "it is there",
+        false => "it is lost",
     };
-    let mut said = vec![format!("{quorum}, with {} up", up.join(" and "))];
-    said.extend(
-        applications
-            .iter()
-            .map(|name| match snapshot.runs_on(name.as_str()) {
-                Some(node) => format!("{name} runs on {node}"),
-                None => format!("{name} runs nowhere"),
-            }),
-    );
-    said.extend(snapshot.failures.iter().map(|failure| {
-        let Failure {
-            operation,
-            node,
-            why,
-            ..
-        } = failure;
-        format!("{operation} has failed on {node}: {why}")
+    let mut facts = vec![Fact {
+        of: "quorum".into(),
+        is: format!("{is_there}, with {} up", up.join(" and ")),
+    }];
+    facts.extend(applications.iter().map(|name| Fact {
+        of: format!("application {name}"),
+        is: match snapshot.runs_on(name.as_str()) {
+            Some(node) => format!("it runs on {node}"),
+            None => "it runs nowhere".into(),
+        },
     }));
-    said.join("; ")
+    facts.extend(snapshot.failures.iter().map(|failure| Fact {
+        of: format!("{} on {}", failure.operation, failure.node),
+        is: format!("it has failed: {}", failure.why),
+    }));
+    facts
 }
 
 #[cfg(test)]
@@ -171,16 +196,49 @@ mod tests {
         }
     }
 
+    fn words(failover: &Failover) -> Vec<&str> {
+        failover.said.iter().map(|said| &*said.words).collect()
+    }
+
     #[test]
     fn what_is_said_again_is_written_down_once_and_not_without_end() {
         let mut failover = Failover::default();
-        assert!(failover.say(Time(1), "n1", "lost".into()));
-        assert!(failover.say(Time(1), "n2", "lost".into()));
-        assert!(!failover.say(Time(2), "n1", "lost".into()));
-        assert!(failover.say(Time(3), "n1", "fenced".into()));
+        for (by, what) in [
+            ("n1", "lost"),
+            ("n2", "lost"),
+            ("n1", "fenced"),
+            ("n1", "lost"),
+        ] {
+            failover.say(Time(1), by, what.into());
+        }
+        assert_eq!(words(&failover), ["lost", "lost", "fenced"]);
         for number in 0..200 {
             failover.say(Time(4), "n3", number.to_string());
         }
         assert_eq!(failover.said.len(), SAID_MAX);
+    }
+
+    #[test]
+    fn how_the_rest_stands_is_written_down_when_it_changes_and_leaves_room() {
+        let mut failover = Failover::default();
+        let note = |failover: &mut Failover, of: &str, is: &str| {
+            let fact = Fact {
+                of: of.into(),
+                is: is.into(),
+            };
+            failover.note(Time(1), "n2", &fact);
+        };
+        for is in ["here", "here", "there", "here"] {
+            note(&mut failover, "pg", is);
+            note(&mut failover, "quorum", "there");
+        }
+        let expected = ["pg: here", "quorum: there", "pg: there", "pg: here"];
+        assert_eq!(words(&failover), expected);
+        for number in 0..200 {
+            note(&mut failover, "pg", &number.to_string());
+        }
+        failover.say(Time(2), "n2", "it was fenced".into());
+        assert_eq!(failover.said.len(), FACTS_MAX + 1);
+        assert_eq!(words(&failover).last(), Some(&"it was fenced"));
     }
 }

@@ -61,18 +61,14 @@ pub enum DatabaseError {
         /// How to go back to the last copy of a version that is known.
         back: Back,
     },
-    /// A coordinator that has begun later has written to it.
+    /// Another coordinator has written to it.
     #[error(
-        "{path} was written by a coordinator of epoch {newer}, and this one is of epoch {epoch}: \
-         it has to end; see that the file system is mounted on one node at a time"
+        "another coordinator has written to {path}, and this one has to end; see that the file \
+         system is mounted on one node at a time"
     )]
     Superseded {
         /// The database.
         path: PathBuf,
-        /// This coordinator's epoch.
-        epoch: u64,
-        /// The one that was found.
-        newer: u64,
     },
     /// SQLite failed, other than by finding damage.
     #[error("database {path}")]
@@ -143,8 +139,10 @@ impl fmt::Display for Back {
             copy.time_text()
         )?;
         writeln!(f, "  systemctl stop lh-control")?;
-        writeln!(f, "  mkdir {damaged}")?;
-        writeln!(f, "  mv {database}* {damaged}/")?;
+        if self.dir.join(FILE).exists() {
+            writeln!(f, "  mkdir {damaged}")?;
+            writeln!(f, "  mv {database}* {damaged}/")?;
+        }
         write!(f, "  cp {} {database}", quoted(&copy.path))
     }
 }

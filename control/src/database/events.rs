@@ -107,6 +107,15 @@ pub(super) fn remove_old(
     Ok(count.saturating_sub(gone as u64))
 }
 
+/// Number and time of the newest. One that says more of an attempt's progress may have
+/// the number of the one that it replaces.
+pub(super) fn last(connection: &Connection) -> Result<Option<(i64, i64)>> {
+    connection
+        .prepare_cached("SELECT number, time FROM events ORDER BY number DESC LIMIT 1")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+}
+
 /// How many there are.
 pub(super) fn count(connection: &Connection) -> Result<u64> {
     let count: i64 = connection.query_row("SELECT count(*) FROM events", [], |row| row.get(0))?;

@@ -69,12 +69,18 @@ const AHEAD_BYTES_MAX: u64 = 1 << 30;
 pub struct Database {
     dir: PathBuf,
     file: sqlite::Database,
-    /// Of whoever writes here.
-    epoch: Epoch,
-    events: u64,
+    events: Events,
     copies: Copies,
     /// The kernel drops the lock when the process dies.
     _lock: File,
+}
+
+/// The events that there are.
+#[derive(Debug, Clone, Copy)]
+struct Events {
+    count: u64,
+    /// Which is the newest: its number, and its time.
+    last: Option<(i64, i64)>,
 }
 
 impl Database {
@@ -95,33 +101,42 @@ impl Database {
     ///
     /// # Errors
     /// [`DatabaseError::Sqlite`] or [`DatabaseError::Corrupt`], as for all that
-    /// follow; [`DatabaseError::Superseded`] if a newer coordinator was here. What is
-    /// in memory is ahead of the database then: the coordinator has to stop.
+    /// follow; [`DatabaseError::Superseded`] if another coordinator was here. What is
+    /// in memory and what is written differ then: the coordinator has to stop.
     pub fn commit(&mut self, now: Time, changes: &[Change]) -> Result<(), DatabaseError> {
         if changes.is_empty() {
             return Ok(());
         }
-        let (own, before) = (self.epoch, self.events);
-        let written = self.file.write(|transaction| {
-            // The lock is a node's kernel's, and tells nothing of other nodes.
-            let found = rows::counters(transaction)?.epoch;
-            match found > own {
-                true => Ok(Err(found)),
-                false => write(transaction, now, changes, before).map(Ok),
-            }
-        });
+        let before = self.events;
+        let written =
+            self.file.write(
+                |transaction| match events::last(transaction)? == before.last {
+                    true => write(transaction, now, changes, before).map(Some),
+                    false => Ok(None),
+                },
+            );
         let written = written.map_err(|fault| self.error(fault))?;
-        self.events = written.map_err(|newer| DatabaseError::Superseded {
-            path: self.dir.join(FILE),
-            epoch: own.0,
-            newer: newer.0,
-        })?;
-        let begun = changes.iter().rev().find_map(|change| match change {
-            Change::Counters(counters) => Some(counters.epoch),
-            _ => None,
-        });
-        self.epoch = begun.unwrap_or(own);
+        self.events = written.ok_or_else(|| self.superseded())?;
         Ok(())
+    }
+
+    /// That nobody else has written to it: the lock is a node's kernel's, and tells
+    /// nothing of other nodes.
+    ///
+    /// # Errors
+    /// As [`commit`](Database::commit).
+    pub fn is_ours(&self) -> Result<(), DatabaseError> {
+        let last = self.file.run(events::last);
+        match last.map_err(|fault| self.error(fault))? == self.events.last {
+            true => Ok(()),
+            false => Err(self.superseded()),
+        }
+    }
+
+    fn superseded(&self) -> DatabaseError {
+        DatabaseError::Superseded {
+            path: self.dir.join(FILE),
+        }
     }
 
     /// The newest events before event number `before`, at most `limit`, the newest
@@ -163,8 +178,12 @@ fn open(dir: &Path, now: Time, kind: &'static Kind) -> Result<(Database, State),
         .map_err(DatabaseError::io("create", dir))?;
     let lock = lock(dir)?;
     let path = dir.join(FILE);
-    read_ahead(&path);
     let error = |fault| DatabaseError::of(dir, fault);
+    if !path.exists() && Copies::newest(dir, None).is_some() {
+        let what = "it is not there, though copies of it are";
+        return Err(error(Fault::Corrupt(what.into())));
+    }
+    read_ahead(&path);
     let file = sqlite::Database::open(&path, kind).map_err(error)?;
     let mut copies = Copies::open(dir, &path)?;
     let version = file.version().map_err(error)?;
@@ -173,8 +192,11 @@ fn open(dir: &Path, now: Time, kind: &'static Kind) -> Result<(Database, State),
     }
     file.migrate().map_err(error)?;
     let read = || {
+        // What another one writes from here on is noticed.
+        let last = file.read(events::last)?;
         let mut state = file.read(rows::all)?;
-        let events = file.read(events::count)?;
+        let count = file.read(events::count)?;
+        let events = Events { count, last };
         let events = file.write(|transaction| go_on(transaction, now, &mut state, events))?;
         Ok((state, events))
     };
@@ -183,7 +205,6 @@ fn open(dir: &Path, now: Time, kind: &'static Kind) -> Result<(Database, State),
     let database = Database {
         dir: dir.to_owned(),
         file,
-        epoch: state.counters.epoch,
         events,
         copies,
         _lock: lock,
@@ -220,15 +241,17 @@ fn write(
     transaction: &Transaction<'_>,
     now: Time,
     changes: &[Change],
-    events: u64,
-) -> rusqlite::Result<u64> {
-    let mut count = events;
+    events: Events,
+) -> rusqlite::Result<Events> {
+    let mut count = events.count;
     for change in events::telling(changes) {
         rows::put(transaction, change)?;
         let more = events::add(transaction, now, change)?;
         count = count.saturating_add_signed(more);
     }
-    events::remove_old(transaction, now, count, changes.len())
+    let count = events::remove_old(transaction, now, count, changes.len())?;
+    let last = events::last(transaction)?;
+    Ok(Events { count, last })
 }
 
 /// If this was a copy until now, goes on with epochs and tokens that were never
@@ -237,8 +260,8 @@ fn go_on(
     transaction: &Transaction<'_>,
     now: Time,
     state: &mut State,
-    events: u64,
-) -> rusqlite::Result<u64> {
+    events: Events,
+) -> rusqlite::Result<Events> {
     let copied: Option<i64> = transaction
         .query_row("SELECT time FROM copied", [], |row| row.get(0))
         .optional()?;

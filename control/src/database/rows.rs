@@ -4,12 +4,12 @@ use std::error::Error as StdError;
 
 use longhaul_protocol::{AttemptId, Name, RunId, Time};
 use rusqlite::types::Type;
-use rusqlite::{Connection, Error, OptionalExtension, Params, Result, Row};
+use rusqlite::{Connection, Error, Params, Result, Row};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::core::failover::FailoverId;
-use crate::core::state::{Change, Counters, Key, State};
+use crate::core::state::{Change, Key, State};
 
 /// A table whose key is a text: its name, and the key's.
 struct Table(&'static str, &'static str);
@@ -73,13 +73,6 @@ fn remove(connection: &Connection, key: &Key) -> Result<()> {
             (id.run.job.as_str(), id.run.due.0, id.number),
         ),
     }
-}
-
-/// What was counted so far; nothing, in a new database.
-pub(super) fn counters(connection: &Connection) -> Result<Counters> {
-    let mut statement = connection.prepare_cached("SELECT body FROM counters")?;
-    let found = statement.query_row([], |row| body(row, 0)).optional()?;
-    Ok(found.unwrap_or_default())
 }
 
 /// All rows.

@@ -201,6 +201,7 @@ impl Store for Disk {
         changes: &[Change],
         sets: &[Entered],
     ) -> Result<Vec<(AttemptId, String)>, Failure> {
+        self.database.is_ours()?;
         self.journals.sync()?;
         self.sets.sync()?;
         let left_out = sets.iter().filter_map(|entered| {

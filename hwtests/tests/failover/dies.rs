@@ -67,6 +67,11 @@ fn all_on_one_node(name: &'static str, parts: &[Part], fabric: Fabric) -> Result
                 "the coordinator had run there, and was moved".into(),
                 // The new coordinator's own cluster service, on a node that has survived.
                 format!("the cluster service of n{coordinator} said: it was fenced"),
+                // And of the other one, by its backup service.
+                format!(
+                    "the cluster service of n{} said: it is lost",
+                    5 - coordinator
+                ),
                 format!("{run}#1 was under way on drive"),
                 "it goes on from its checkpoint behind".into(),
                 format!("{run}#2 was ordered on node n{application}, drive"),

@@ -89,8 +89,8 @@ struct Administrator<'a> {
 }
 
 #[test]
-fn r12_r14_the_commands_of_the_documentation_make_a_cluster_that_fails_over() -> Result<()> {
-    let name = "r12_r14_the_commands_of_the_documentation_make_a_cluster_that_fails_over";
+fn r12_r14_the_commands_of_the_documentation_make_a_cluster_whose_backups_follow() -> Result<()> {
+    let name = "r12_r14_the_commands_of_the_documentation_make_a_cluster_whose_backups_follow";
     trial(name, &plain(Kernel::chosen()), 4, |trial| {
         let mut document = Document::read(&SKIPPED)?;
         let mut take = |section, begin| -> Result<String> {

@@ -155,6 +155,6 @@ fn r8_r14_r24_a_mover_said_to_be_dead_that_wakes_up_writes_not_one_record_more()
             "the tapes have changed:\n{before}\n{after}"
         );
         // Two nodes have mounted the source: what it is now says nothing.
-        house::restores_what_was(&mut cluster, 2)
+        house::restores_what_was(&mut cluster, "app", 2)
     })
 }

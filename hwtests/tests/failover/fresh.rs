@@ -105,6 +105,7 @@ fn r25_runs_of_a_dead_node_begin_anew_by_policy_and_where_the_medium_is_damaged(
         let told = house::ask(&mut cluster, "failover show n1")?;
         trial.say(&told);
         let on = runs(&mut cluster, None)?;
+        house::restores_job(&mut cluster, "anew", on)?;
         house::restores(&mut cluster, on)
     })
 }

@@ -314,22 +314,28 @@ pub fn is_done(cluster: &mut Cluster<'_>, run: &str) -> Result<Value> {
     .with_context(|| last)
 }
 
-/// What a run has made comes back from the tape on a node, as the source was when it
+/// What the newest run of a job has made comes back from the tape on a node, as the source was when it
 /// was made. It is put on the node's own disk: the cluster may move the application
 /// meanwhile.
-pub fn restores_what_was(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
+pub fn restores_what_was(cluster: &mut Cluster<'_>, job: &str, node: u8) -> Result<()> {
     let rows = json(cluster, &format!("node show n{node}"))?;
     let drive = rows["row"]["reaches"][0].as_str().context("a drive")?;
-    let restore = format!("restore --job app --to {TO} --node n{node} --drive {drive} --wait");
+    let restore = format!("restore --job {job} --to {TO} --node n{node} --drive {drive} --wait");
     let restored = format!("lh-control --dir /cluster/desk {restore}");
     let restored = cluster.node(node)?.run_within(&restored, PATIENCE)?;
     restored.expect_success()?;
     is_whole(cluster, node, &format!("{TO}{SOURCE}"))
 }
 
-/// The same on the node where the application is, whose source is still what it was.
+/// The same of the application's job, on the node where the application is, whose source
+/// is still what it was.
 pub fn restores(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
-    restores_what_was(cluster, node)?;
+    restores_job(cluster, "app", node)
+}
+
+/// The same of another job that backs the same up.
+pub fn restores_job(cluster: &mut Cluster<'_>, job: &str, node: u8) -> Result<()> {
+    restores_what_was(cluster, job, node)?;
     is_whole(cluster, node, SOURCE)?;
     let same = format!("diff -r --no-dereference {SOURCE} {TO}{SOURCE} && rm -r {TO}");
     let same = cluster.node(node)?.run_within(&same, PATIENCE)?;

@@ -55,6 +55,6 @@ fn r8_r14_r24_an_isolated_mover_writes_not_one_record_more_once_its_drive_is_tak
             before == after,
             "the tapes have changed:\n{before}\n{after}"
         );
-        house::restores_what_was(&mut cluster, 2)
+        house::restores_what_was(&mut cluster, "app", 2)
     })
 }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use longhaul_hwtests::rig::cluster::NODES;
 use longhaul_hwtests::rig::{Cluster, Net};
 
-/// What the nodes say on the LAN while one run backs up nine times as much: status,
+/// What the nodes say on the LAN while one run backs up seven times as much: status,
 /// journal, and what Corosync and Pacemaker have to say.
 const CHATTER_BYTES: u64 = 20_000_000;
 

@@ -67,10 +67,13 @@ fn r4_r5_r7_r14_r24_backups_follow_planned_moves_and_outlive_the_whole_house() -
 fn went_along(cluster: &mut Cluster<'_>, run: &str, to: &str) -> Result<()> {
     let shown = house::is_done(cluster, run)?;
     let attempts = shown["attempts"].as_array().context("attempts")?;
-    let newest = &attempts[0]["row"];
-    ensure!(
-        attempts.len() == 2 && newest["resumes"] == 1 && newest["node"] == to,
-        "{shown}"
-    );
+    let [newest, first] = &attempts[..] else {
+        anyhow::bail!("two attempts: {shown}");
+    };
+    let (newest, first) = (&newest["row"], &first["row"]);
+    ensure!(newest["resumes"] == 1 && newest["node"] == to, "{shown}");
+    // Nobody had to kill it.
+    let why = first["ended"]["error"].as_str().context("an error")?;
+    ensure!(why.contains("interrupted"), "{first}");
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! No node has quorum; and the cluster is stopped and started as a whole.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result, ensure};
 use longhaul_hwtests::rig::cluster::{NODES, PATIENCE};
 use longhaul_hwtests::rig::trial::plain;
@@ -10,6 +12,9 @@ use serde_json::Value;
 use crate::application::{is_mounted, runs};
 use crate::house::{self, MOVER};
 use crate::isolated::write_slowly;
+
+/// How long a node that has lost quorum goes on with what it does.
+const MINUTE: Duration = Duration::from_secs(60);
 
 #[test]
 fn r12_r24_runs_go_on_when_quorum_is_regained_and_when_all_nodes_start_again() -> Result<()> {
@@ -22,6 +27,7 @@ fn r12_r24_runs_go_on_when_quorum_is_regained_and_when_all_nodes_start_again() -
         let slowly = cluster.node(2)?.start(&write_slowly())?;
         let (run, node) = house::begin(&mut cluster)?;
         ensure!(node == "n1", "it runs on {node}");
+        let lost = Instant::now();
         for node in [2, 3] {
             cluster.set_lan(node, false)?;
         }
@@ -34,6 +40,7 @@ fn r12_r24_runs_go_on_when_quorum_is_regained_and_when_all_nodes_start_again() -
         // What needs nobody else waits for quorum to come back, for a minute.
         cluster.run(2, &format!("pgrep -f {MOVER}"))?;
         cluster.node(2)?.finish(&slowly, PATIENCE)?;
+        ensure!(lost.elapsed() >= MINUTE, "it has not waited for so long");
         trial.say("n2 has paused");
         for node in [2, 3] {
             cluster.set_lan(node, true)?;

@@ -9,6 +9,7 @@ use longhaul_link::{Identity, Outbox};
 use longhaul_protocol::order::What;
 use longhaul_protocol::{Order, Report};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::{Happened, ServeError};
 
@@ -19,6 +20,8 @@ const PAUSE_MIN: Duration = Duration::from_millis(250);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// The longest for one that is sent away.
 const PAUSE_REFUSED_MAX: Duration = Duration::from_secs(15);
+/// How long a lost node is reason to doubt that the coordinator is there.
+const DOUBTS: Duration = Duration::from_secs(30);
 /// A coordinator that has nothing to say for so long is asked anew, by another
 /// connection, whether it is there.
 const SILENCE: Duration = Duration::from_secs(3600);
@@ -116,7 +119,8 @@ impl Keep {
                     PAUSE_MAX
                 }
             };
-            pause = match self.is_doubted_within(pause).await {
+            let is_doubted = self.is_doubted_within(pause).await;
+            pause = match is_doubted && longest == PAUSE_MAX {
                 true => PAUSE_MIN,
                 false => (pause * 2).min(longest),
             };
@@ -149,6 +153,7 @@ impl Keep {
         let patience = patience.ok();
         let (mut reader, writer, outbox) = connection.split::<Report>();
         self.tell(Happened::Connected(number, outbox))?;
+        let mut doubts_until = None;
         let writing = writer.run();
         tokio::pin!(writing);
         loop {
@@ -162,11 +167,17 @@ impl Keep {
                 Some(told) = self.told.recv() => match told {
                     Told::HangUp(which) if which == number => break,
                     Told::HangUp(_) => {}
-                    Told::Doubt => patience.iter().for_each(Patience::shorten),
+                    Told::Doubt => {
+                        patience.iter().for_each(Patience::shorten);
+                        doubts_until = Some(Instant::now() + DOUBTS);
+                    }
                 },
+                () = until(doubts_until) => {
+                    patience.iter().for_each(Patience::restore);
+                    doubts_until = None;
+                }
                 order = reader.message::<Order>(SILENCE) => match order {
                     Ok(Some(order)) => {
-                        patience.iter().for_each(Patience::restore);
                         is_let_in |= !matches!(order.what, What::Refused { .. });
                         self.tell(Happened::Order(number, Box::new(order)))?;
                     }
@@ -186,6 +197,14 @@ impl Keep {
     /// meanwhile.
     fn tell(&self, happened: Happened) -> Result<(), Silent> {
         self.happened.send(happened).map_err(|_| Silent)
+    }
+}
+
+/// Waits until then; without end, if it is never.
+async fn until(then: Option<Instant>) {
+    match then {
+        Some(then) => tokio::time::sleep_until(then).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Processes {
 #[derive(Debug)]
 struct Running {
     process: Pid,
+    /// To end.
+    is_told: bool,
     /// Closed, it says that nobody is there any more.
     _stdin: ChildStdin,
 }
@@ -83,19 +85,23 @@ impl Processes {
         thread::spawn(move || listen(child, stdout, &id, &to));
         Ok(Running {
             process,
+            is_told: false,
             _stdin: stdin,
         })
     }
 
-    /// Tells a process to end.
-    pub fn signal(&self, id: &AttemptId, how: Stop) {
-        let Some(running) = self.running.get(id) else {
+    /// Tells a process to end: at a checkpoint once, however many want that. The second
+    /// SIGTERM would be the end of it.
+    pub fn signal(&mut self, id: &AttemptId, how: Stop) {
+        let Some(running) = self.running.get_mut(id) else {
             return;
         };
         let signal = match how {
+            Stop::Checkpoint if running.is_told => return,
             Stop::Checkpoint => Signal::SIGTERM,
             Stop::Now => Signal::SIGKILL,
         };
+        running.is_told = true;
         if let Err(error) = kill(running.process, signal) {
             log::warn!("attempt {id}: {signal}: {error}");
         }

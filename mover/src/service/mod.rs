@@ -202,7 +202,7 @@ impl Service {
             Input::Ended(id, outcome) => self.ended(now, id, outcome),
             Input::Lost(id, file) => self.lost(&id, file),
             Input::Cluster { has_quorum, hosts } => self.stands(now, has_quorum, hosts),
-            Input::Alert(event) => self.alert(event),
+            Input::Alert(event) => self.alert(now, event),
             Input::Release(mount, ticket) => self.release(now, mount, ticket),
             Input::Admit(mount) => self.admit(&mount),
             Input::Leads(id, places) => self.leads(now, &id, places),
@@ -280,7 +280,7 @@ impl Service {
                 self.said = now;
                 self.say_devices();
                 self.say_attempts();
-                self.say_alerts();
+                self.say_alerts(now);
             }
             What::Refused { why } => {
                 log::error!("the coordinator refuses this service: {why}");

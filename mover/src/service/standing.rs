@@ -11,8 +11,11 @@ use super::Service;
 /// So long the node may be without quorum before its attempts pause, in
 /// milliseconds: a cluster finds itself again in less when a node has died.
 pub(super) const PATIENCE_MS: u64 = 60_000;
-/// Alerts that wait for a connection: the newest ones.
+/// Alerts that are kept: the newest ones.
 const ALERTS_MAX: usize = 100;
+/// How long an alert is said to each coordinator that comes, in milliseconds. The one
+/// that it was said to may have been on the node that is lost.
+const ALERT_MS: u64 = 300_000;
 
 /// How the node stands in its cluster.
 #[derive(Debug, Default)]
@@ -21,8 +24,8 @@ pub(super) struct Standing {
     hosts: BTreeSet<Name>,
     /// Since when it is without quorum.
     without_since: Option<Time>,
-    /// What the coordinator is still to be told, the oldest first.
-    alerts: VecDeque<Event>,
+    /// What has happened, and when that was heard, the oldest first.
+    alerts: VecDeque<(Time, Event)>,
 }
 
 impl Standing {
@@ -59,20 +62,21 @@ impl Service {
         }
     }
 
-    /// Passes on what has happened, now or when there is a connection.
-    pub(super) fn alert(&mut self, event: Event) {
-        if self.alive_ms.is_some() {
-            return self.say(Report::Happened { event });
-        }
+    /// Passes on what has happened, now and when there is a new connection.
+    pub(super) fn alert(&mut self, now: Time, event: Event) {
         let alerts = &mut self.standing.alerts;
         if alerts.len() >= ALERTS_MAX {
             alerts.pop_front();
         }
-        alerts.push_back(event);
+        alerts.push_back((now, event.clone()));
+        self.say(Report::Happened { event });
     }
 
-    pub(super) fn say_alerts(&mut self) {
-        for event in std::mem::take(&mut self.standing.alerts) {
+    /// Says all that has happened of late.
+    pub(super) fn say_alerts(&mut self, now: Time) {
+        let alerts = &mut self.standing.alerts;
+        alerts.retain(|(heard, _)| now.since(*heard) <= ALERT_MS);
+        for (_, event) in alerts.clone() {
             self.say(Report::Happened { event });
         }
     }

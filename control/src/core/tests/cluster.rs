@@ -449,8 +449,15 @@ fn r20_r21_the_failure_of_the_coordinators_node_is_written_down_with_what_others
             ("the cluster service of n2", "it was fenced"),
             (
                 "the cluster as n2 sees it",
-                "quorum, with n2 and n3 up; pg runs nowhere; fs_monitor_20 has failed on n1: \
-                 not running"
+                "quorum: it is there, with n2 and n3 up"
+            ),
+            (
+                "the cluster as n2 sees it",
+                "application pg: it runs nowhere"
+            ),
+            (
+                "the cluster as n2 sees it",
+                "fs_monitor_20 on n1: it has failed: not running"
             ),
             (
                 "the cluster service of n2",
@@ -465,12 +472,13 @@ fn r20_r21_the_failure_of_the_coordinators_node_is_written_down_with_what_others
         bed.said(changed);
     }
     let said = bed.failovers()[0].1.said.iter().rev();
-    let said: Vec<&str> = said.map(|said| &*said.words).take(2).collect();
+    let said: Vec<&str> = said.map(|said| &*said.words).take(3).collect();
     assert_eq!(
         said,
         [
-            "quorum, with n2 and n3 up; pg runs on n3",
-            "no quorum, with n2 and n3 up; pg runs on n3"
+            "quorum: it is there, with n2 and n3 up",
+            "application pg: it runs on n3",
+            "quorum: it is lost, with n2 and n3 up",
         ]
     );
 }

@@ -70,7 +70,7 @@ fn of_progress_the_newest_event_is_kept() {
         .expect("written");
     let events = database.events(Some(&key), None, 1).expect("events");
     assert_eq!(events[0].change, ended);
-    assert_eq!(database.events, 3);
+    assert_eq!(database.events.count, 3);
 }
 
 #[test]
@@ -88,16 +88,16 @@ fn the_oldest_events_go_in_small_steps() {
     }
     let oldest = |database: &Database| {
         let events = database.events(None, None, u32::MAX).expect("events");
-        assert_eq!(events.len() as u64, database.events);
+        assert_eq!(events.len() as u64, database.events.count);
         events.last().map_or(0, |event| event.number)
     };
     let later = NOW.after(EVENTS_MS + 1);
     database.commit(later, &[change(21)]).expect("written");
-    assert_eq!((oldest(&database), database.events), (5, 17));
+    assert_eq!((oldest(&database), database.events.count), (5, 17));
     // As if there were so many.
-    database.events = EVENTS_MAX + 1;
+    database.events.count = EVENTS_MAX + 1;
     database.commit(NOW, &[change(22)]).expect("written");
-    assert_eq!(database.events, EVENTS_MAX);
-    database.events = 16;
+    assert_eq!(database.events.count, EVENTS_MAX);
+    database.events.count = 16;
     assert_eq!(oldest(&database), 7);
 }

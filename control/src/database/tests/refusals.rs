@@ -71,6 +71,23 @@ fn what_the_error_of_a_damaged_database_says_brings_the_last_copy_back() {
 }
 
 #[test]
+fn a_database_that_is_gone_is_not_begun_anew_where_there_are_copies_of_it() {
+    let dir = closed_with_copy(&[run(run_id(1), RunState::Active)]);
+    fs::remove_file(dir.path().join(FILE)).expect("removed");
+    let error = Database::open(dir.path(), NOW).expect_err("gone");
+    assert!(matches!(error, DatabaseError::Corrupt { .. }), "{error}");
+    let text = error.to_string();
+    let commands: Vec<&str> = text.lines().filter(|line| line.starts_with("  ")).collect();
+    let [_, copy] = commands[..] else {
+        panic!("{text}");
+    };
+    let status = Command::new("sh").args(["-c", copy]).status();
+    assert!(status.expect("sh").success(), "{copy}");
+    let (_, state) = open(dir.path());
+    assert!(state.runs.contains_key(&run_id(1)));
+}
+
+#[test]
 fn damage_where_no_row_is_read_from_is_noticed() {
     let dir = closed_with_copy(&[run(run_id(1), RunState::Active)]);
     let pages = sql(
