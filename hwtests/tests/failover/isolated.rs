@@ -12,12 +12,12 @@ use crate::tapes;
 /// A service that has heard from its mover that the drive has refused what it wrote.
 pub const REFUSED: &str = "grep -rl 'taken from this job' /own/longhaul/state";
 
-/// Has the mover write slowly, to its end: so it is still under way when something
-/// happens. It is the mover itself that writes, again and again.
-pub fn write_slowly() -> String {
+/// Has the mover write slowly, to its end, with pauses of so many seconds: so it is still
+/// under way when something happens. It is the mover itself that writes, again and again.
+pub fn write_slowly(pause: u32) -> String {
     format!(
         "while pkill -STOP -f {MOVER}; do
-             sleep 1
+             sleep {pause}
              pkill -CONT -f {MOVER}
              sleep 0.1
          done"
@@ -33,7 +33,7 @@ fn r8_r14_r24_an_isolated_mover_writes_not_one_record_more_once_its_drive_is_tak
         cluster.fencing().set_mode(Mode::Lie);
         let (run, node) = house::begin(&mut cluster)?;
         ensure!(node == "n1", "it runs on {node}");
-        let slowly = cluster.node(1)?.start(&write_slowly())?;
+        let slowly = cluster.node(1)?.start(&write_slowly(1))?;
         cluster.set_lan(1, false)?;
         cluster.fencing().wait_until_asked(1, 0, PATIENCE)?;
         trial.say("n1 is said to be dead, and writes");
