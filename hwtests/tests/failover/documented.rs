@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use longhaul_hwtests::rig::cluster::{NODES, PATIENCE};
 use longhaul_hwtests::rig::trial::plain;
-use longhaul_hwtests::rig::{Cluster, Fabric, Kernel, Mode, Trial, trial};
+use longhaul_hwtests::rig::{Cluster, Fabric, Job, Kernel, Mode, Trial, trial};
 use longhaul_hwtests::until::within;
 
 use crate::document::Document;
@@ -69,6 +69,13 @@ const ALERTS: &str = "Alerts";
 const ALL_AT_ONCE: &str = "All of it at once, and small nodes";
 const TRY_IT: &str = "Try it";
 
+/// How a configuration gets into a file, and from there to the cluster, in the folder
+/// that all nodes see.
+const WRITE: &str = "pcs cluster cib longhaul.xml";
+const PUSH: &str = "pcs cluster cib-push longhaul.xml --config";
+/// What is between the two is for the file.
+const BY_PCS: &str = "cd /cluster\npcs() { command pcs -f longhaul.xml \"$@\"; }";
+
 /// What is backed up: files of a megabyte, so it takes some seconds.
 const FILES: &str = "head -c 150000000 /dev/urandom | split -b 1000000 -a 3 - /srv/pg/";
 
@@ -109,9 +116,10 @@ fn r12_r14_the_commands_of_the_documentation_make_a_cluster_whose_backups_follow
         administrator.fence_by_crm()?;
         administrator.set_up_the_coordinator()?;
         administrator.set_up_the_application()?;
+        let by_pcs = administrator.write_by_pcs()?;
         administrator.try_it(Shell::Crm)?;
         administrator.begin_anew()?;
-        administrator.set_up_by_pcs()?;
+        administrator.set_up_by_pcs(&by_pcs)?;
         administrator.try_it(Shell::Pcs)?;
         administrator.fence_by_pcs()?;
         let left = administrator.document.left();
@@ -153,6 +161,7 @@ impl Administrator<'_> {
         // What starts services is left out of this block.
         self.block(1, COROSYNC, "systemctl restart")?;
         self.block(1, "What the coordinator asks", "crm_mon")?;
+        self.run(1, &format!("cd /cluster\n{WRITE}"))?;
         self.trial.say("there is a bare cluster");
         Ok(())
     }
@@ -277,17 +286,33 @@ impl Administrator<'_> {
         Ok(())
     }
 
-    /// The same configuration, by `pcs`: one more resource by way of a file.
-    fn set_up_by_pcs(&mut self) -> Result<()> {
-        self.block(1, FENCING, "pcs ")?;
-        self.block(1, ALL_AT_ONCE, "pcs property")?;
-        for section in [FOLDER, COORDINATOR, APPLICATION, ALERTS] {
-            self.block(1, section, "pcs ")?;
+    /// Begins to write the same configuration by `pcs`, to a file that is to be given to
+    /// a cluster without one: each `pcs` takes its time to begin.
+    fn write_by_pcs(&mut self) -> Result<Job> {
+        let mut commands = vec![BY_PCS.to_owned()];
+        for section in [FENCING, FOLDER, COORDINATOR, APPLICATION, ALERTS] {
+            commands.extend(self.take(section, "pcs ")?);
         }
-        let by_file = self.take(ALL_AT_ONCE, "pcs cluster cib")?.join("\n");
-        self.run(1, &by_file.replace('…', "other ocf:heartbeat:Dummy"))?;
+        commands.extend(self.take(ALL_AT_ONCE, "pcs property")?);
+        let by_file = self.take(ALL_AT_ONCE, "pcs cluster cib")?;
+        let [begin, each, more @ .., end] = &by_file[..] else {
+            anyhow::bail!("from a file to a cluster: {by_file:?}");
+        };
+        ensure!(
+            begin == WRITE && each.contains('…') && end == PUSH,
+            "{by_file:?}"
+        );
+        commands.extend(more.iter().map(|command| format!("command {command}")));
+        self.cluster.node(2)?.start(&commands.join("\n"))
+    }
+
+    /// Gives the cluster what was written.
+    fn set_up_by_pcs(&mut self, written: &Job) -> Result<()> {
+        let written = self.cluster.node(2)?.finish(written, PATIENCE)?;
+        written.expect_success()?;
+        self.run(1, &format!("cd /cluster\n{PUSH}"))?;
         self.run(1, "crm_resource --wait --timeout=60s")?;
-        for resource in ["fence-n1", "other", "longhaul-control"] {
+        for resource in ["fence-n1", "longhaul-control", "pg-backup"] {
             self.cluster.wait_until_runs(resource, None)?;
         }
         self.trial.say("all is configured by pcs");
