@@ -178,11 +178,15 @@ impl Coordinator {
         }
     }
 
+    /// The newest failure of a node.
+    fn newest_failover(&self, name: &Name) -> Option<(&FailoverId, &Failover)> {
+        let mut known = self.state.failovers.iter().rev();
+        known.find(|(id, _)| id.node == *name)
+    }
+
     /// The failure of a node that is not over.
     fn open_failover(&self, name: &Name) -> Option<(FailoverId, &Failover)> {
-        let of_node = self.state.failovers.iter().rev();
-        let mut of_node = of_node.filter(|(id, _)| id.node == *name);
-        let (id, row) = of_node.next()?;
+        let (id, row) = self.newest_failover(name)?;
         row.back.is_none().then(|| (id.clone(), row))
     }
 
@@ -426,8 +430,7 @@ impl Coordinator {
             return;
         }
         let (by, said) = (cluster_service(by), words(&said));
-        let mut known = self.state.failovers.iter().rev();
-        let newest = known.find(|(id, _)| id.node == node);
+        let newest = self.newest_failover(&node);
         if newest.is_some_and(|(_, row)| row.back.is_some_and(|back| event.at <= back)) {
             // It is said again, of a failure that is over.
             return;

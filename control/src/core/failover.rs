@@ -120,12 +120,8 @@ impl Failover {
     pub(super) fn say(&mut self, heard: Time, by: &str, words: String) {
         let mut of_his = self.said.iter().filter(|said| said.by == by);
         let is_new = of_his.all(|said| said.words != words);
-        if is_new && self.said.len() < SAID_MAX {
-            self.said.push(Said {
-                heard,
-                by: by.to_owned(),
-                words,
-            });
+        if is_new {
+            self.write_down(heard, by, words);
         }
     }
 
@@ -141,11 +137,14 @@ impl Failover {
             (count + 1, if is_of_it { Some(said) } else { last })
         });
         if count < FACTS_MAX && last.is_none_or(|last| last.words != words) {
-            self.said.push(Said {
-                heard,
-                by: by.to_owned(),
-                words,
-            });
+            self.write_down(heard, by, words);
+        }
+    }
+
+    fn write_down(&mut self, heard: Time, by: &str, words: String) {
+        if self.said.len() < SAID_MAX {
+            let by = by.to_owned();
+            self.said.push(Said { heard, by, words });
         }
     }
 }

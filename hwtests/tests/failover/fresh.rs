@@ -4,7 +4,6 @@ use anyhow::{Context, Result, ensure};
 use longhaul_hwtests::rig::cluster::PATIENCE;
 use longhaul_hwtests::rig::trial::plain;
 use longhaul_hwtests::rig::{Cluster, Kernel, Mode, trial};
-use longhaul_hwtests::until::within;
 use serde_json::Value;
 
 use crate::application::runs;
@@ -15,15 +14,12 @@ const MIDDLE: u64 = 20_000_000;
 
 /// The volume on which a run has written that much: its name.
 fn in_the_middle(cluster: &mut Cluster<'_>, run: &str) -> Result<String> {
-    let volume = within(PATIENCE, "it is in the middle", || {
-        let shown = house::show(cluster, run)?;
-        let row = &shown["attempts"][0]["row"];
-        let is_there = row["point"]["bytes"].as_u64() > Some(MIDDLE);
-        Ok(is_there.then(|| row["point"]["volume"].clone()))
-    })?;
+    house::has_written(cluster, run, MIDDLE)?;
+    let shown = house::show(cluster, run)?;
+    let volume = &shown["attempts"][0]["row"]["point"]["volume"];
     let list = house::json(cluster, "volume list")?;
     let rows = list.as_array().context("a list")?;
-    let row = rows.iter().find(|row| row["row"]["uuid"] == volume);
+    let row = rows.iter().find(|row| row["row"]["uuid"] == *volume);
     let name = row.and_then(|row| row["row"]["name"].as_str());
     let name = name.map(str::to_owned);
     name.with_context(|| format!("no {volume} in {list}"))

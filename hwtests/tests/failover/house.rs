@@ -314,8 +314,8 @@ pub fn is_done(cluster: &mut Cluster<'_>, run: &str) -> Result<Value> {
     .with_context(|| last)
 }
 
-/// What the newest run of a job has made comes back from the tape on a node, as the source was when it
-/// was made. It is put on the node's own disk: the cluster may move the application
+/// What the newest run of a job has made comes back from the tape on a node, as the
+/// source was when it was made. It is put on the node's own disk: the cluster may move the application
 /// meanwhile.
 pub fn restores_what_was(cluster: &mut Cluster<'_>, job: &str, node: u8) -> Result<()> {
     let rows = json(cluster, &format!("node show n{node}"))?;
