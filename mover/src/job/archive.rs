@@ -1,6 +1,5 @@
 //! One archive through the pipeline to the drive.
 
-use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -121,7 +120,7 @@ pub fn write(
         }
         Ok(()) => {}
     }
-    noted.map_err(|error| JobError::local("writing the journal", error))?;
+    noted?;
     assembled.map_err(|error| match error {
         AssembleError::Ring(source) => JobError::local("reading the source", source),
         error => JobError::Unfinished(error.to_string()),
@@ -139,7 +138,7 @@ fn take_notes(
     notes: Receiver<Note>,
     ledger: Option<&mut Ledger>,
     progress: &Progress,
-) -> io::Result<()> {
+) -> Result<(), JobError> {
     let Some(ledger) = ledger else {
         notes.iter().for_each(drop);
         return Ok(());

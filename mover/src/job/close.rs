@@ -17,12 +17,12 @@ use longhaul_format::label::Label;
 
 use super::JobError;
 use super::ledger::Ledger;
-use super::resume;
 use super::session::Session;
 use super::survey::Survey;
 use super::volume::{Tail, TapeSet};
 use super::walkthrough::Ended;
 use super::writing::{self, Done, Writing};
+use super::{remains, resume};
 use crate::checkpoint::journal::Asked;
 use crate::checkpoint::recovered::Recovered;
 use crate::checkpoint::tracker::Intervals;
@@ -64,7 +64,7 @@ pub fn run(
     let begun = Instant::now();
     let label = session.label()?;
     let tail = session.tail(&label)?;
-    let journal = resume::journal_of(catalog, options.journal.as_deref(), &label, &tail)?;
+    let journal = remains::journal_of(catalog, options.journal.as_deref(), &label, &tail)?;
     let is_spanning = |found: &Recovered| {
         let mut volumes = found.volumes.iter();
         volumes.len() > 1
@@ -118,11 +118,7 @@ fn by_reading(
     let volume = set.volume_of(&label.name, label.uuid);
     let journal = writing::journal_head(session, &set.head, &label, &asked);
     let mut ledger = Ledger::anew(catalog, &journal, &volume)?;
-    let mut survey = Survey::new(&label, &set, |entry| {
-        ledger
-            .push(entry)
-            .map_err(|error| JobError::local("the index spool", error))
-    });
+    let mut survey = Survey::new(&label, &set, |entry| ledger.push(entry));
     let ended = survey.run(session, &label, progress)?;
     let end = survey.end();
     drop(survey);

@@ -84,8 +84,7 @@ impl Ledger {
     /// # Errors
     /// If it cannot be written.
     pub fn publish(&mut self) -> Result<(), JobError> {
-        let published = self.journal.publish();
-        published.map_err(|error| of_journal(self.journal.path(), error))
+        self.written(Journal::publish)
     }
 
     /// The ledger of a set that is gone on with, as it was when it had
@@ -137,40 +136,61 @@ impl Ledger {
         })
     }
 
-    /// Takes what the pipeline has to say. Checkpoints are told to whoever
-    /// listens to `progress`, once they are on the disk.
+    /// Takes what the pipeline has to say.
     ///
     /// # Errors
     /// If the journal cannot be written.
-    pub fn note(&mut self, note: Note, progress: &Progress) -> io::Result<()> {
+    pub fn note(&mut self, note: Note, progress: &Progress) -> Result<(), JobError> {
         match note {
             Note::Entry(entry) => self.push(*entry),
-            Note::Problem(problem) => self.journal.problem(&problem),
-            Note::Checkpoint(checkpoint) => {
-                self.journal.checkpoint(&checkpoint)?;
-                log::info!(
-                    "checkpoint: {} members and {} bytes of the archive are on the medium, up to \
-                     block {} of volume {} of the set",
-                    checkpoint.cursor.entries,
-                    checkpoint.cursor.offset,
-                    checkpoint.block,
-                    checkpoint.volume
-                );
-                if let Some(volume) = self.volumes.get(&checkpoint.volume) {
-                    progress.reached(Reached {
-                        set: self.set,
-                        journal: self.journal.path().to_owned(),
-                        journal_bytes: self.journal.bytes()?,
-                        taken_ms: checkpoint.taken_ms,
-                        volume: *volume,
-                        block: checkpoint.block,
-                        members: checkpoint.cursor.entries,
-                        bytes: checkpoint.cursor.offset,
-                    });
-                }
-                Ok(())
-            }
+            Note::Problem(problem) => self.written(|journal| journal.problem(&problem)),
+            Note::Checkpoint(checkpoint) => self.checkpoint(&checkpoint, progress),
         }
+    }
+
+    /// Appends a checkpoint. It is told to whoever listens to `progress`, once it is on
+    /// the disk.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub fn checkpoint(
+        &mut self,
+        checkpoint: &Checkpoint,
+        progress: &Progress,
+    ) -> Result<(), JobError> {
+        let journal_bytes = self.written(|journal| {
+            journal.checkpoint(checkpoint)?;
+            journal.bytes()
+        })?;
+        log::info!(
+            "checkpoint: {} members and {} bytes of the archive are on the medium, up to \
+             block {} of volume {} of the set",
+            checkpoint.cursor.entries,
+            checkpoint.cursor.offset,
+            checkpoint.block,
+            checkpoint.volume
+        );
+        if let Some(volume) = self.volumes.get(&checkpoint.volume) {
+            progress.reached(Reached {
+                set: self.set,
+                journal: self.journal.path().to_owned(),
+                journal_bytes,
+                taken_ms: checkpoint.taken_ms,
+                volume: *volume,
+                block: checkpoint.block,
+                members: checkpoint.cursor.entries,
+                bytes: checkpoint.cursor.offset,
+            });
+        }
+        Ok(())
+    }
+
+    /// What is done with the journal; where it fails, the error names the file.
+    fn written<T>(
+        &mut self,
+        write: impl FnOnce(&mut Journal) -> io::Result<T>,
+    ) -> Result<T, JobError> {
+        write(&mut self.journal).map_err(|error| of_journal(self.journal.path(), error))
     }
 
     /// Takes note of a volume on which the set goes on; that is durable before
@@ -180,17 +200,15 @@ impl Ledger {
     /// If the journal cannot be written.
     pub fn volume(&mut self, volume: &Volume) -> Result<(), JobError> {
         self.volumes.insert(volume.sequence, volume.uuid);
-        self.journal
-            .volume(volume)
-            .map_err(|error| JobError::local("writing the journal", error))
+        self.written(|journal| journal.volume(volume))
     }
 
     /// Takes the next entry.
     ///
     /// # Errors
     /// If the journal cannot be written.
-    pub fn push(&mut self, entry: Entry) -> io::Result<()> {
-        self.journal.push(&entry)?;
+    pub fn push(&mut self, entry: Entry) -> Result<(), JobError> {
+        self.written(|journal| journal.push(&entry))?;
         row(&mut self.rows, entry);
         Ok(())
     }
@@ -205,10 +223,10 @@ impl Ledger {
     /// # Errors
     /// If the index cannot be written.
     pub fn finish(mut self, catalog: &Catalog, head: Head) -> Result<(File, Rows), JobError> {
-        let index = self
-            .journal
-            .index(&head, catalog.dir())
-            .map_err(|error| JobError::local("the index", error))?;
+        let dir = catalog.dir();
+        let index = self.journal.index(&head, dir).map_err(|error| {
+            JobError::local(format!("the index, below {}", dir.display()), error)
+        })?;
         let Ledger { journal, rows, .. } = self;
         Ok((
             index,

@@ -16,6 +16,8 @@
 //! | `drives` | which drives and changers there are |
 //! | `library` | a volume brought to a drive, and back to its slot |
 //! | `ledger` | journal and catalog rows of a set that is being written |
+//! | `remains` | what there is of a set that broke off: its journal, its last volume |
+//! | `point` | where it goes on |
 //! | `begun` | the file in the middle of which a set broke off |
 //! | `proof` | whether the medium holds what a checkpoint says |
 //! | `reread` | where a set without a checkpoint goes on |
@@ -43,7 +45,9 @@ mod ledger;
 pub mod library;
 pub mod mounts;
 mod once;
+mod point;
 mod proof;
+mod remains;
 mod reread;
 pub mod restore;
 pub mod resume;

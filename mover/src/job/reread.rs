@@ -43,9 +43,7 @@ pub(super) fn run(
         entries += 1;
         path.clone_from(&entry.path);
         last = Some(entry.kind);
-        ledger
-            .push(entry)
-            .map_err(|error| JobError::local("writing the journal", error))
+        ledger.push(entry)
     });
     let ended = survey.run(session, label, progress)?;
     let begun = survey.begun();

@@ -7,6 +7,7 @@
 //! LOCATE.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::iter::Peekable;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -69,8 +70,15 @@ pub fn run(
 ) -> Result<Restored, JobError> {
     let selection = Selection::new(&options.paths)?;
     selection.check(&chosen.file)?;
-    std::fs::create_dir_all(&options.to)
-        .map_err(|error| JobError::local(options.to.display().to_string(), error))?;
+    std::fs::create_dir_all(&options.to).map_err(|error| {
+        let to = options.to.display().to_string();
+        match error.kind() {
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => JobError::Usage(
+                format!("{to}: that is no folder, and files are restored below one; name another"),
+            ),
+            _ => JobError::local(to, error),
+        }
+    })?;
     let target = Target::open(&options.to, TargetOptions::for_this_user(options.overwrite))
         .map_err(|error| JobError::Usage(error.to_string()))?;
     let pool = walkthrough::pool(&chosen.label)?;

@@ -8,25 +8,27 @@
 //! durably forgotten first.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use longhaul_catalog::Catalog;
-use longhaul_format::archive::{SetHead, SetKind};
+use longhaul_format::archive::SetHead;
 use longhaul_format::index::Volume;
 use longhaul_format::label::Label;
 use uuid::Uuid;
 
 use super::ledger::{self, Ledger};
+pub use super::point::Point;
+use super::remains::{Here, give_up, here, journal_of, nothing, set_head};
 use super::session::Session;
-use super::volume::{Tail, TapeSet, tape_file};
+use super::volume::{Tail, TapeSet};
 use super::writing::{self, Done, Writing};
 use super::{JobError, adopt, backup, close, proof, reread};
+use crate::checkpoint::Checkpoint;
 use crate::checkpoint::journal::{self, Asked};
 use crate::checkpoint::recovered::Recovered;
 use crate::checkpoint::tracker::Intervals;
-use crate::checkpoint::{Checkpoint, Cursor};
 use crate::pipeline::entry::Totals;
 use crate::pipeline::links::Links;
 use crate::progress::Progress;
@@ -61,36 +63,6 @@ pub struct Resumed {
     pub point: Point,
     /// What became of the file in the middle of which it had broken off.
     pub note: Option<String>,
-}
-
-/// What a set was gone on from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Point {
-    /// A checkpoint.
-    Checkpoint {
-        /// When it was taken: milliseconds since 1970.
-        taken_ms: i64,
-        /// Members that were there.
-        members: u64,
-        /// Bytes of the archive that were there.
-        bytes: u64,
-    },
-    /// What was read back from the tape.
-    Tape {
-        /// Members that were there.
-        members: u64,
-        /// Bytes of the archive that were there.
-        bytes: u64,
-    },
-    /// Its end, which it had reached on the tape: only the catalog did not know it.
-    End {
-        /// Members that were there.
-        members: u64,
-        /// Bytes of the archive that were there.
-        bytes: u64,
-    },
-    /// Nothing: all was backed up anew.
-    Nothing,
 }
 
 /// Goes on with the unfinished set at the end of the volume.
@@ -158,13 +130,6 @@ pub(super) fn behind(
     Ok(resumed)
 }
 
-fn nothing(label: &Label) -> JobError {
-    JobError::Usage(format!(
-        "volume {} ends in no unfinished set; there is nothing to resume",
-        label.name
-    ))
-}
-
 /// Ends the set of this journal behind its last checkpoint, as if its source
 /// gave nothing more.
 ///
@@ -186,53 +151,6 @@ pub(super) fn end(
         ending: true,
     };
     Ok(job.journalled(recovered, label, tail, problems)?.done)
-}
-
-/// The journal of the set that is to be gone on with, if there is one.
-pub(super) fn journal_of(
-    catalog: &Catalog,
-    named: Option<&Path>,
-    label: &Label,
-    tail: &Tail,
-) -> Result<Option<Recovered>, JobError> {
-    if let Some(path) = named {
-        let recovered = Recovered::read(path)?;
-        if let Tail::Unfinished(set) = tail
-            && recovered.head.set != set.head.set
-            && recovered.is_on(label.uuid)
-        {
-            return Err(JobError::Refused(format!(
-                "{} is of set {}, and the volume ends in set {}; nothing was written",
-                path.display(),
-                recovered.head.set,
-                set.head.set
-            )));
-        }
-        return Ok(Some(recovered));
-    }
-    if let Tail::Unfinished(set) = tail {
-        let path = journal::path_of(catalog.dir(), set.head.set);
-        return match path.exists() {
-            true => Ok(Some(Recovered::read(&path)?)),
-            false => Ok(None),
-        };
-    }
-    let all = journal::all(catalog.dir()).filter_map(|path| Recovered::read(&path).ok());
-    let (here, elsewhere): (Vec<_>, Vec<_>) = all.partition(|found| found.is_on(label.uuid));
-    if let Some(newest) = here.into_iter().max_by_key(|found| found.head.started) {
-        return Ok(Some(newest));
-    }
-    let mut waiting = elsewhere
-        .into_iter()
-        .filter(|found| found.ended().is_some());
-    match (waiting.next(), waiting.next()) {
-        (Some(one), Some(other)) => Err(JobError::Usage(format!(
-            "several sets wait for another volume ({} and {}): name the journal with --journal",
-            one.path().display(),
-            other.path().display()
-        ))),
-        (found, _) => Ok(found),
-    }
 }
 
 /// A resumption, and what it works with.
@@ -629,78 +547,6 @@ impl Job<'_> {
     }
 }
 
-/// Removes a journal that nobody needs any more.
-fn give_up(recovered: Recovered) {
-    if let Err(error) = std::fs::remove_file(recovered.path()) {
-        log::warn!("{}: {error}", recovered.path().display());
-    }
-}
-
-/// What the last volume of a set holds of it.
-struct Here {
-    set: TapeSet,
-    /// Whether there is anything; else only the place for it is known.
-    is_there: bool,
-}
-
-/// Holds journal and tape against each other.
-fn here(recovered: &Recovered, last: &Volume, label: &Label, tail: Tail) -> Result<Here, JobError> {
-    let contradiction = |what: String| {
-        Err(JobError::Refused(format!(
-            "{} is of set {}, and volume {} {what}; nothing was written",
-            recovered.path().display(),
-            recovered.head.set,
-            label.name
-        )))
-    };
-    match tail {
-        Tail::Unfinished(set) if set.head.set != recovered.head.set => {
-            contradiction(format!("ends in set {}", set.head.set))
-        }
-        Tail::Unfinished(set) if set.first_block != last.block => contradiction(format!(
-            "has it at block {} instead of {}",
-            set.first_block, last.block
-        )),
-        Tail::Unfinished(set) => Ok(Here {
-            set,
-            is_there: true,
-        }),
-        Tail::Ready { next, end } if end.block == last.block => Ok(Here {
-            set: TapeSet {
-                tape_file: end.file.unwrap_or_else(|| tape_file(next)),
-                first_block: end.block,
-                index_block: None,
-                finished: false,
-                head: SetHead {
-                    sequence: next,
-                    part: last.sequence,
-                    offset: last.stream_offset,
-                    ..set_head(recovered)?
-                },
-            },
-            is_there: false,
-        }),
-        Tail::Ready { .. } => contradiction("does not end in it".into()),
-    }
-}
-
-/// The head of a set as it stands on the volume on which the set begins.
-fn set_head(recovered: &Recovered) -> Result<SetHead, JobError> {
-    let Some(first) = recovered.volumes.first() else {
-        return Err(JobError::Usage("the journal names no volume".into()));
-    };
-    Ok(SetHead {
-        kind: SetKind::Set,
-        set: recovered.head.set,
-        sequence: recovered.head.sequence,
-        volume: first.name.clone(),
-        volume_uuid: first.uuid,
-        started: recovered.head.started,
-        part: 1,
-        offset: 0,
-    })
-}
-
 /// A source that is gone altogether is no reason to end the set without it.
 fn roots(asked: &Asked) -> Result<Roots, JobError> {
     Roots::find(&asked.paths).map_err(|error| JobError::Usage(error.to_string()))
@@ -708,18 +554,4 @@ fn roots(asked: &Asked) -> Result<Roots, JobError> {
 
 fn walk_options(asked: &Asked) -> Result<source::Options, JobError> {
     source::Options::new(&asked.excludes, asked.one_file_system).map_err(JobError::Usage)
-}
-
-impl Point {
-    fn of(checkpoint: Checkpoint) -> (Cursor, Point) {
-        let Checkpoint {
-            taken_ms, cursor, ..
-        } = checkpoint;
-        let point = Point::Checkpoint {
-            taken_ms,
-            members: cursor.entries,
-            bytes: cursor.offset,
-        };
-        (cursor, point)
-    }
 }

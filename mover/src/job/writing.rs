@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::archive::{self, Kept, Plan};
 use super::begun::{self, Begun};
-use super::ledger::{self, Ledger, Note, Rows};
+use super::ledger::{self, Ledger, Rows};
 use super::session::Session;
 use super::volume::TapeSet;
 use super::{JobError, convert};
@@ -323,7 +323,7 @@ impl Writing<'_> {
         self.session.drive().synchronize()?;
         let block = self.session.drive().position()?.block;
         match tracker.on_medium(block) {
-            Some(checkpoint) => note(ledger, checkpoint, self.progress),
+            Some(checkpoint) => ledger.checkpoint(&checkpoint, self.progress),
             None => Ok(()),
         }
     }
@@ -518,12 +518,6 @@ impl Writing<'_> {
             damaged: totals.damaged,
         }
     }
-}
-
-fn note(ledger: &mut Ledger, checkpoint: Checkpoint, progress: &Progress) -> Result<(), JobError> {
-    ledger
-        .note(Note::Checkpoint(Box::new(checkpoint)), progress)
-        .map_err(|error| JobError::local("writing the journal", error))
 }
 
 /// Whether the volume takes no more of the archive.

@@ -7,16 +7,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_channel::Sender;
-use longhaul_ffi::buffer::{ALIGNMENT, Pool, Span};
-use longhaul_ffi::ring::{Done, Ring};
+use longhaul_ffi::buffer::{Pool, Span};
+use longhaul_ffi::ring::Ring;
 use longhaul_format::archive::{Layout, LayoutError, Part, Placement, SetHead};
-use longhaul_format::index::{Entry as IndexEntry, State};
+use longhaul_format::index::Entry as IndexEntry;
 use longhaul_format::member::{Kind, Member};
 use thiserror::Error;
 
 use super::entry::{Extent, index_entry};
+use super::filling::{Filling, Laid, Laying, damaged_so_far};
 use super::links::Links;
 use super::members::{InProgress, Members};
+use super::reads::{Content, Tag, ended};
 use super::record::{Cut, Piece, Record};
 use crate::checkpoint::Whole;
 use crate::progress::Progress;
@@ -46,16 +48,6 @@ pub enum AssembleError {
     Layout(LayoutError),
 }
 
-/// What a read in flight is for.
-#[derive(Debug)]
-struct Tag {
-    record: u64,
-    member: u64,
-    offset: u64,
-    /// Where what a direct read leaves is read, if that is not the file itself.
-    through_cache: Option<Arc<File>>,
-}
-
 /// Where an archive begins, or goes on.
 pub struct Start {
     /// What comes next, behind the rest of a member that is to be ended first.
@@ -81,77 +73,6 @@ pub struct Rest {
     pub source: Option<Entry>,
     /// What is wrong with it.
     pub problem: Option<String>,
-}
-
-/// The placement that is being laid out.
-#[derive(Default)]
-struct Laying {
-    start: u64,
-    data: u64,
-    end: u64,
-    /// If its data may be cut.
-    whole: Option<Arc<Whole>>,
-    /// Its number among the members.
-    number: Option<u64>,
-    /// Nothing goes on behind it.
-    last: bool,
-}
-
-impl Laying {
-    /// What lies on both sides of the record boundary at `at`.
-    fn cut(&self, at: u64) -> Cut {
-        match &self.whole {
-            _ if self.last => Cut::No,
-            _ if at <= self.start || at >= self.end => Cut::Between,
-            Some(whole) if at >= self.data && whole.may_cut(at) => Cut::Inside(Arc::clone(whole)),
-            _ => Cut::No,
-        }
-    }
-}
-
-/// The content of the file that is being laid out.
-struct Content {
-    file: Arc<File>,
-    direct: Option<Arc<File>>,
-}
-
-impl Content {
-    fn of(file: Option<Arc<File>>, direct: Option<Arc<File>>) -> Option<Content> {
-        file.map(|file| Content { file, direct })
-    }
-
-    /// How much of a read of `len` bytes at `offset`, to `at` in its record,
-    /// can be direct: what is aligned on all sides.
-    fn direct_len(&self, offset: u64, at: usize, len: usize) -> usize {
-        let aligned = offset.is_multiple_of(ALIGNMENT as u64) && at.is_multiple_of(ALIGNMENT);
-        if self.direct.is_some() && aligned {
-            len / ALIGNMENT * ALIGNMENT
-        } else {
-            0
-        }
-    }
-}
-
-/// A record that is being laid out or read.
-struct Filling {
-    /// What is not laid out yet; empty, and still the claim on the buffer, when
-    /// the record is full.
-    rest: Span,
-    reads: u32,
-    pieces: Vec<Laid>,
-    /// Stream offset behind the record, and what lies there, once it is full.
-    end: u64,
-    cut: Cut,
-    /// The member that is cut there.
-    cut_member: Option<u64>,
-}
-
-/// A run of file data in a record that is being laid out, or a member's end.
-struct Laid {
-    range: std::ops::Range<usize>,
-    start: u64,
-    total: u64,
-    ends: bool,
 }
 
 /// Lays members out and has their data read into records, which go to `out` in
@@ -585,7 +506,7 @@ impl<'a> Assembler<'a> {
         self.queued = 0;
         let mut again = Vec::new();
         let (filling, members, oldest) = (&mut self.filling, &mut self.members, self.oldest);
-        let mut each = |done: Done<Tag>| {
+        let mut each = |done| {
             if let Some(rest) = ended(done, members, |record| {
                 let place = usize::try_from(record - oldest).expect("a record in memory");
                 filling[place].reads -= 1;
@@ -653,19 +574,6 @@ impl<'a> Assembler<'a> {
     }
 }
 
-/// A member that is cut, and of which something could not be read before the
-/// cut, is damaged whoever ends it.
-fn damaged_so_far(cut: Cut, member: Option<u64>, members: &mut Members) -> Cut {
-    match (cut, member) {
-        (Cut::Inside(whole), Some(member)) if members.is_damaged(member) => {
-            let mut whole = (*whole).clone();
-            whole.entry.state = State::Damaged;
-            Cut::Inside(Arc::new(whole))
-        }
-        (cut, _) => cut,
-    }
-}
-
 /// CRC32C of a member's own headers, its sparse map included.
 pub fn headers_crc(placement: &Placement) -> u32 {
     let headers = placement.parts.iter().rev().find_map(|part| match part {
@@ -686,57 +594,4 @@ fn file_bytes(part: &Part) -> u64 {
         Part::File { len, .. } => *len,
         Part::Bytes(_) | Part::Zeros(_) => 0,
     }
-}
-
-/// Takes note of a read that has ended; gives back what is still to be read.
-fn ended(
-    done: Done<Tag>,
-    members: &mut Members,
-    record_done: impl FnOnce(u64),
-) -> Option<(Arc<File>, Span, Tag)> {
-    let Done {
-        result,
-        mut file,
-        mut span,
-        mut tag,
-    } = done;
-    let whole = matches!(result, Ok(len) if len == span.len());
-    if let (false, Some(through_cache)) = (whole, tag.through_cache.take()) {
-        // What direct I/O refuses, or leaves at a file's new end, is read as
-        // everybody reads; what goes wrong then has gone wrong.
-        file = through_cache;
-        if result.is_err() {
-            return Some((file, span, tag));
-        }
-    }
-    match result {
-        Ok(len) if len > 0 => {
-            drop(span.split_to(len));
-            tag.offset += len as u64;
-        }
-        Ok(_) => {
-            let offset = tag.offset;
-            members.damage(tag.member, || {
-                format!("ended at byte {offset} while it was read; the rest is stored as zeros")
-            });
-            span.fill(0);
-            span = span.split_to(0);
-        }
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EINTR | libc::EAGAIN)) => {}
-        Err(error) => {
-            let offset = tag.offset;
-            members.damage(tag.member, || {
-                format!("could not be read at byte {offset}: {error}; stored as zeros there")
-            });
-            span.fill(0);
-            span = span.split_to(0);
-        }
-    }
-    if span.is_empty() {
-        drop(file);
-        members.read(tag.member);
-        record_done(tag.record);
-        return None;
-    }
-    Some((file, span, tag))
 }

@@ -26,9 +26,11 @@
 pub mod assemble;
 pub mod digest;
 pub mod entry;
+mod filling;
 pub mod links;
 mod members;
 pub mod read;
+mod reads;
 pub mod record;
 pub(crate) mod tree;
 pub mod write;

@@ -34,6 +34,10 @@ fn single_files_and_subtrees_are_restored_by_going_to_their_blocks() {
     assert!(!rig.path("none").exists());
     rig.mover("restore", &["--drive", DRIVE, "--to", "none", "a/../b"])
         .ended(2);
+    let file = tree.join("m117");
+    rig.mover("restore", &["--drive", DRIVE, "--to", text(&file)])
+        .ended(2)
+        .says("is no folder");
 }
 
 #[test]

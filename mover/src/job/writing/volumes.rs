@@ -8,7 +8,7 @@ use longhaul_format::archive::{SetHead, continuation};
 use longhaul_format::index::Volume;
 use longhaul_format::label::Label;
 
-use super::{Leg, Writing, journal_head, note};
+use super::{Leg, Writing, journal_head};
 use crate::checkpoint::journal;
 use crate::checkpoint::recovered::Recovered;
 use crate::checkpoint::{Checkpoint, Cursor};
@@ -36,7 +36,7 @@ impl Writing<'_> {
             ended: true,
             ..at.clone()
         };
-        note(ledger, ended.clone(), progress)?;
+        ledger.checkpoint(&ended, progress)?;
         log::info!(
             "the set's part on volume {} ends at byte {} of its archive: it goes on on another",
             self.label.name,
@@ -104,7 +104,7 @@ impl Writing<'_> {
                     self.label.name
                 );
                 let ended = Checkpoint { ended: true, ..at };
-                note(&mut ledger, ended.clone(), progress)?;
+                ledger.checkpoint(&ended, progress)?;
                 Ok(ended)
             }
             ended => ended,
