@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 
 use clap::{Args, Subcommand};
-use longhaul_protocol::ask::{Rows, Table};
+use longhaul_protocol::ask::{Row, Rows, Table};
 use longhaul_protocol::frame::MESSAGE_BYTES_MAX;
 use longhaul_protocol::job::{self, DriveChoice, Place};
 use longhaul_protocol::{Ask, Command, ExitStatus, Name, RunId, Time};
@@ -99,12 +99,11 @@ pub(super) fn refuse_if_there(
     table: Table,
     name: &Name,
 ) -> Result<(), Failure> {
-    match console.row(Rows::one(table, name)) {
-        Ok(_) => Err(Failure::refused(format!(
+    match there(console, table, name)? {
+        Some(_) => Err(Failure::refused(format!(
             "{name} is there already: change it, or remove it first"
         ))),
-        Err(failure) if failure.exit == ExitStatus::Usage => Ok(()),
-        Err(failure) => Err(failure),
+        None => Ok(()),
     }
 }
 
@@ -200,18 +199,53 @@ fn show(console: &mut Console, job: Name) -> Result<ExitStatus, Failure> {
     Ok(ExitStatus::Done)
 }
 
-/// Sets a job, and says if nothing can come of it yet.
+/// Sets a job, and says what of it is not there yet: nothing can come of it without.
 fn set(console: &mut Console, job: job::Job) -> Result<ExitStatus, Failure> {
-    let (name, volumes) = (job.name.clone(), job.volumes.clone());
+    let (volumes, place, drive) = (job.volumes.clone(), job.place.clone(), job.drive.clone());
+    let words = format!("job {} is set", job.name);
     let job = Box::new(job);
-    console.order(Command::SetJob { job }, &format!("job {name} is set"))?;
-    let pool = console.row(Rows::one(Table::Pool, &volumes))?;
-    if pool::Row::deserialize(pool.row).is_ok_and(|pool| pool.volumes == 0) {
+    console.order(Command::SetJob { job }, &words)?;
+    if pool_row(console, &volumes)?.is_none_or(|pool| pool.volumes == 0) {
         console.note(&format!(
             "no volume is in pool {volumes} yet: lh-control volume add"
         ));
     }
+    if let Place::Node(node) = place
+        && there(console, Table::Node, &node)?.is_none()
+    {
+        console.note(&format!(
+            "node {node} is not known yet: lh-control node add"
+        ));
+    }
+    match drive {
+        DriveChoice::Serial(serial) if there(console, Table::Drive, &serial)?.is_none() => {
+            console.note(&format!("no node has reported drive {serial} yet"));
+        }
+        DriveChoice::Pool(name)
+            if pool_row(console, &name)?.is_none_or(|pool| pool.drives.is_empty()) =>
+        {
+            console.note(&format!(
+                "no drive is in pool {name} yet: lh-control drive change DRIVE --pool {name}"
+            ));
+        }
+        _ => {}
+    }
     Ok(ExitStatus::Done)
+}
+
+/// The row of this name, if there is one.
+fn there(console: &mut Console, table: Table, name: &Name) -> Result<Option<Row>, Failure> {
+    match console.row(Rows::one(table, name)) {
+        Ok(row) => Ok(Some(row)),
+        Err(failure) if failure.exit == ExitStatus::Usage => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn pool_row(console: &mut Console, name: &Name) -> Result<Option<pool::Row>, Failure> {
+    let row = there(console, Table::Pool, name)?;
+    row.map(|row| pool::Row::deserialize(row.row).map_err(|_| strange()))
+        .transpose()
 }
 
 /// A name that is text so far.

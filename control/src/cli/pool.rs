@@ -24,7 +24,7 @@ pub enum Pool {
 pub(super) struct Row {
     pub volumes: u64,
     writable: u64,
-    drives: Vec<Name>,
+    pub drives: Vec<Name>,
     jobs: Vec<Name>,
 }
 

@@ -134,7 +134,8 @@ impl fmt::Display for Back {
         let database = quoted(&self.dir.join(FILE));
         writeln!(
             f,
-            "go back to the copy of {} UTC with these commands, and start the coordinator again; \
+            "go back to the copy of {} UTC with these commands (in a cluster, have it stop the \
+             coordinator's resource instead of the first), and start the coordinator again; \
              what was written since then is forgotten (docs/database.md):",
             copy.time_text()
         )?;

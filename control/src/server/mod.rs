@@ -87,7 +87,7 @@ pub enum ServeError {
     #[error("{0} holds the certificate of {1}, and the coordinator needs its own")]
     NotCoordinator(PathBuf, Role),
     /// Nothing can be heard at its address.
-    #[error("cannot listen at {0}; does another coordinator run here?")]
+    #[error("cannot listen at {0}{advice}", advice = advice(.1))]
     Listen(SocketAddr, #[source] io::Error),
     /// The operating system.
     #[error("the coordinator cannot run")]
@@ -99,6 +99,18 @@ pub enum ServeError {
     /// said again to the next coordinator.
     #[error("nothing can be made durable")]
     Store(#[source] Failure),
+}
+
+/// What may be behind an address at which nothing can be heard.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "; does another coordinator run here?",
+        io::ErrorKind::AddrNotAvailable => {
+            "; this node does not have the address: in a cluster it has to come before the \
+             coordinator, else correct `listen`"
+        }
+        _ => "",
+    }
 }
 
 fn opened(error: Failure) -> ServeError {
@@ -363,5 +375,25 @@ fn raise_open_files() {
     };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         log::warn!("the limit of open files stays as it is: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(address: SocketAddr) -> String {
+        let error = std::net::TcpListener::bind(address).expect_err("nothing can be heard");
+        ServeError::Listen(address, error).to_string()
+    }
+
+    #[test]
+    fn an_address_of_nobody_here_is_told_from_one_that_is_taken() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback");
+        let said = refusal(taken.local_addr().expect("bound"));
+        assert!(said.contains("another coordinator"), "{said}");
+        // RFC 5737: of no host.
+        let said = refusal("192.0.2.1:7417".parse().expect("an address"));
+        assert!(said.contains("does not have the address"), "{said}");
     }
 }

@@ -242,3 +242,22 @@ fn a_drive_that_breaks_is_left_for_another_of_the_pool() -> Result<()> {
         Ok(())
     })
 }
+
+#[test]
+fn a_job_is_set_with_a_word_on_what_is_not_there_yet() -> Result<()> {
+    cluster(&Plan::default(), |cluster| {
+        let said = |options: &str| -> Result<String> {
+            let command = format!("job add {options} --path /srv");
+            let args: Vec<&str> = command.split(' ').collect();
+            Ok(cluster.control(&args)?.expect_success()?.words())
+        };
+        let all = said("typo --node c --drive D9 --volumes nothing")?;
+        for word in ["pool nothing", "node c", "drive D9"] {
+            ensure!(all.contains(word), "nothing of {word}: {all}");
+        }
+        let pool = said("slow --node a --drive-pool slow --volumes daily")?;
+        ensure!(pool.contains("no drive is in pool slow"), "{pool}");
+        ensure!(!pool.contains("node a"), "{pool}");
+        Ok(())
+    })
+}
