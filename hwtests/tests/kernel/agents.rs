@@ -32,6 +32,13 @@ fn r13_both_agents_pass_ocf_tester() -> Result<()> {
             trial.say(&said);
             ensure!(said.contains("passed all tests"), "{said}");
         }
+        // A mistyped mount is noticed before it is needed.
+        host.run(
+            "code=0
+             OCF_ROOT=/usr/lib/ocf OCF_RESKEY_mount=/srv/aplication \
+                 /usr/lib/ocf/resource.d/longhaul/backup start || code=$?
+             [ $code = 5 ]",
+        )?;
         // The agent of an application is the service's, and has asked it.
         host.wait_for_line(&service, "/srv/application is released", PATIENCE)?;
         Ok(())
