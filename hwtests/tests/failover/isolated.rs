@@ -31,6 +31,9 @@ fn r8_r14_r24_an_isolated_mover_writes_not_one_record_more_once_its_drive_is_tak
         let mut cluster = house::start(trial, 3)?;
         // Nobody is killed: only the drive's reservation protects.
         cluster.fencing().set_mode(Mode::Lie);
+        // And nothing is stopped where there is no quorum: n1's own part of the cluster
+        // would have the mover let go, perhaps before its drive is taken.
+        cluster.configure("property no-quorum-policy=freeze")?;
         let (run, node) = house::begin(&mut cluster)?;
         ensure!(node == "n1", "it runs on {node}");
         let slowly = cluster.node(1)?.start(&write_slowly(1))?;
