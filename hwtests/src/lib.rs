@@ -21,7 +21,7 @@
 //!   terminal in front of a program.
 //! - [`cluster`] is a coordinator, backup services and such a library: each a
 //!   [`daemon`]; [`proxy`] is a bad network between them, and [`until`] waits for
-//!   what is to come of it.
+//!   what is to come of it; [`shown`] is what the coordinator shows of a run.
 //! - [`scratch`] gives a test a folder of its own that goes away with it.
 //!
 //! A test that needs what the host does not have says so on stderr and passes;
@@ -41,5 +41,6 @@ pub mod proxy;
 pub mod rig;
 pub mod scratch;
 pub mod served;
+pub mod shown;
 pub mod tree;
 pub mod until;

@@ -6,9 +6,10 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
-use longhaul_hwtests::cluster::{Cluster, Plan, Shown, cluster};
+use longhaul_hwtests::cluster::{Cluster, Plan, cluster};
 use longhaul_hwtests::daemon::children;
 use longhaul_hwtests::moments::Moments;
+use longhaul_hwtests::shown::Shown;
 use longhaul_hwtests::until::until;
 use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};

@@ -5,7 +5,8 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use longhaul_hwtests::cluster::{Cluster, Plan, Shown, cluster};
+use longhaul_hwtests::cluster::{Cluster, Plan, cluster};
+use longhaul_hwtests::shown::Shown;
 use longhaul_hwtests::until::until;
 use serde_json::{Value, json};
 

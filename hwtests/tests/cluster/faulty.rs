@@ -1,8 +1,9 @@
 //! Cartridges and drives that are bad.
 
 use anyhow::{Context, Result, ensure};
-use longhaul_hwtests::cluster::{Cluster, Plan, Shown, cluster};
+use longhaul_hwtests::cluster::{Cluster, Plan, cluster};
 use longhaul_hwtests::compare::{below, expect_equal};
+use longhaul_hwtests::shown::Shown;
 use longhaul_hwtests::until::until;
 use serde_json::{Value, json};
 

@@ -1,7 +1,8 @@
 //! Volumes in drives that the node which wants them does not reach.
 
 use anyhow::{Context, Result, ensure};
-use longhaul_hwtests::cluster::{Cluster, Plan, Shown, cluster};
+use longhaul_hwtests::cluster::{Cluster, Plan, cluster};
+use longhaul_hwtests::shown::Shown;
 use longhaul_hwtests::until::until;
 use serde_json::json;
 
