@@ -8,11 +8,17 @@ pub fn wwpn(node: u8) -> String {
 }
 
 /// The commands that make a port, and load these drivers for it.
+///
+/// The interface is down meanwhile: libfcoe takes frames for a port before the port has
+/// its `lp`, and dies of one that another host sends just then (`fcoe_ctlr_vn_recv` in
+/// drivers/scsi/fcoe/fcoe_ctlr.c; `_fcoe_create` in fcoe.c).
 pub fn port_script(drivers: &str) -> String {
     format!(
         "modprobe -a libfc libfcoe {drivers}
          insmod /lib/modules/$(uname -r)/extra/fcoe.ko
-         echo vec1 >/sys/module/libfcoe/parameters/create_vn2vn"
+         ip link set vec1 down
+         echo vec1 >/sys/module/libfcoe/parameters/create_vn2vn
+         ip link set vec1 up"
     )
 }
 
