@@ -147,8 +147,8 @@ pub struct Service {
     identity: Identity,
     seen: Seen,
     attempts: BTreeMap<AttemptId, Attempt>,
-    /// Once it was looked.
-    devices: Option<(Vec<DriveSeen>, Vec<Name>)>,
+    /// Drives and changers' serial numbers, as they were seen last.
+    devices: (Vec<DriveSeen>, Vec<Name>),
     standing: Standing,
     /// File systems that are to leave the node, or have left it.
     released: BTreeMap<PathBuf, Release>,
@@ -173,7 +173,7 @@ impl Service {
             identity,
             seen,
             attempts: kept,
-            devices: None,
+            devices: Default::default(),
             standing: Standing::default(),
             released: BTreeMap::new(),
             alive_ms: None,
@@ -193,7 +193,7 @@ impl Service {
             Input::Disconnected => self.alive_ms = None,
             Input::Order(order) => self.order(now, order),
             Input::Devices(drives, changers) => {
-                self.devices = Some((drives, changers));
+                self.devices = (drives, changers);
                 if self.alive_ms.is_some() {
                     self.say_devices();
                 }
@@ -249,10 +249,11 @@ impl Service {
         self.outputs.push(Output::Say(Report::Hello(hello)));
     }
 
+    /// Before it has looked there is nothing, and that is said, too: the coordinator may
+    /// still have what an earlier start of the service saw, before its node lost it.
     fn say_devices(&mut self) {
-        if let Some((drives, changers)) = self.devices.clone() {
-            self.say(Report::Devices { drives, changers });
-        }
+        let (drives, changers) = self.devices.clone();
+        self.say(Report::Devices { drives, changers });
     }
 
     fn order(&mut self, now: Time, order: Order) {

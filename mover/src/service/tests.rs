@@ -438,3 +438,29 @@ fn r21_alerts_are_passed_on_at_once_or_when_somebody_is_there_to_hear_them() {
     trial.does(Input::Disconnected);
     assert!(passed_on(&trial.welcome()).is_empty(), "no news any more");
 }
+
+/// The drives that the coordinator is told of, if it is told.
+fn drives(outputs: &[Output]) -> Option<Vec<DriveSeen>> {
+    outputs.iter().find_map(|output| match output {
+        Output::Say(Report::Devices { drives, .. }) => Some(drives.clone()),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_node_that_has_lost_its_drives_says_so_whatever_it_had_before() {
+    let mut trial = Trial::new();
+    // It has not looked yet: what its coordinator knows is of an earlier start.
+    assert_eq!(drives(&trial.welcome()), Some(vec![]));
+    let seen = DriveSeen {
+        serial: name("D1"),
+        product: "LONGHAUL VTAPE-LTO9".into(),
+        library: None,
+        trouble: None,
+    };
+    let outputs = trial.does(Input::Devices(vec![seen.clone()], vec![]));
+    assert_eq!(drives(&outputs), Some(vec![seen.clone()]));
+    assert_eq!(drives(&trial.welcome()), Some(vec![seen]));
+    let outputs = trial.does(Input::Devices(vec![], vec![]));
+    assert_eq!(drives(&outputs), Some(vec![]));
+}
