@@ -211,6 +211,8 @@ pub enum Fault {
     /// Either the drive or the cartridge of this volume, and why: which of them it
     /// is, shows when one is used without the other.
     Either(Uuid, String),
+    /// The path from the node to the drive, and not the drive: why.
+    Path(String),
     /// The library, and no drive: why.
     Library(String),
     /// Nothing, but this volume was not to be had: why.

@@ -95,7 +95,7 @@ impl Coordinator {
             .state
             .resumable(id)
             .filter(|(_, attempt)| !self.is_over_there(run, attempt));
-        let drive = self.drive(now, run, &node, earlier.map(|(_, attempt)| attempt))?;
+        let drive = self.drive(now, (id, run), &node, earlier.map(|(_, attempt)| attempt))?;
         let volumes = match &run.job.work.kind {
             Kind::Backup => self.volumes(now, run, id, earlier.map(|(_, attempt)| attempt))?,
             Kind::Restore(restore) => self.these(restore.volumes.clone())?,
@@ -178,12 +178,12 @@ impl Coordinator {
         self.is_heard(node) && row.is_some_and(|row| !row.is_drained)
     }
 
-    /// The drive: if it can be, one that does well, and the one that the run had
-    /// before.
+    /// The drive: if it can be, one that does well and to which there was a path, and the
+    /// one that the run had before.
     fn drive(
         &self,
         now: Time,
-        run: &Run,
+        (id, run): (&RunId, &Run),
         node: &Name,
         earlier: Option<&Attempt>,
     ) -> Result<Name, Why> {
@@ -205,8 +205,14 @@ impl Coordinator {
                 && reached.is_some_and(|reached| reached.contains(serial))
         });
         let is_earlier = |serial: &Name| earlier.is_some_and(|earlier| earlier.drive == *serial);
-        let best =
-            usable.min_by_key(|(serial, drive)| (drive.doubt.is_some(), !is_earlier(serial)));
+        let newest = self.state.newest(id).map(|(_, newest)| newest);
+        let had_no_path = |serial: &Name| {
+            newest.is_some_and(|newest| newest.drive == *serial && newest.had_no_path(node))
+        };
+        let best = usable.min_by_key(|(serial, drive)| {
+            let is_doubtful = drive.doubt.is_some() || had_no_path(serial);
+            (is_doubtful, !is_earlier(serial))
+        });
         best.map(|(serial, _)| serial.clone()).ok_or(Why::NoDrive)
     }
 

@@ -10,7 +10,7 @@
 //!
 //! So one bad cartridge takes no drive out of use, and one bad drive no more than one
 //! cartridge. What a drive says for sure, of itself or of a cartridge (TapeAlert), is
-//! taken as said.
+//! taken as said. A path that is broken is one node's: the others go on to use the drive.
 
 use longhaul_protocol::ask::words;
 use longhaul_protocol::report::{Fault, Outcome};
@@ -45,7 +45,6 @@ impl Coordinator {
             self.did_well(attempt, outcome, &mut drive);
         }
         let mut trouble = match outcome.exit {
-            // The path to it, or this host.
             ExitStatus::Device if outcome.faults.is_empty() => outcome.error.clone(),
             _ => None,
         };
@@ -58,7 +57,8 @@ impl Coordinator {
                         is_news |= self.close_bad(uuid, &why);
                     }
                 }
-                Fault::Library(_) => {}
+                // Its service says itself what it cannot use, and from when on it can.
+                Fault::Path(_) | Fault::Library(_) => {}
                 Fault::Absent(uuid, why) => is_news |= self.note_absent(attempt, uuid, &why),
                 Fault::Elsewhere(uuid, other) => {
                     is_news |= self.note_inside(run, attempt, (uuid, other));
@@ -180,6 +180,14 @@ struct Blamed {
     is_news: bool,
     /// Another drive has had trouble with it, too: it is the volume's.
     by_another_drive: bool,
+}
+
+impl Attempt {
+    /// Whether it found no path to its drive from this node.
+    pub(super) fn had_no_path(&self, node: &Name) -> bool {
+        let mut faults = self.ended.iter().flat_map(|end| &end.faults);
+        self.node == *node && faults.any(|fault| matches!(fault, Fault::Path(_)))
+    }
 }
 
 impl Drive {

@@ -139,7 +139,7 @@ impl Coordinator {
             if let Some(why) = seen.trouble.map(|why| words(&why))
                 && drive.unusable.len() < UNUSABLE_MAX
             {
-                if before.as_ref() != Some(&why) {
+                if before.is_none() {
                     let why = format!("node {node} cannot use it: {why}");
                     let notice = Notice::DriveDown(seen.serial.clone(), why);
                     self.outputs.push(Output::Notify(notice));

@@ -74,11 +74,13 @@ impl Coordinator {
 
     /// Has volumes brought out of drives for the runs that wait for them.
     pub(super) fn unload_for_others(&mut self, now: Time) {
-        let is_any = self.state.volumes.values().any(|row| row.inside.is_some());
-        let Some(name) = UNLOAD.parse::<Name>().ok().filter(|_| is_any) else {
+        let Ok(name) = UNLOAD.parse::<Name>() else {
             return;
         };
         self.replace_unloads(&name);
+        if self.state.volumes.values().all(|row| row.inside.is_none()) {
+            return;
+        }
         let waiting = self.state.open_runs(None);
         let waiting = waiting.filter(|(_, run)| run.state == RunState::Waiting);
         let wanted = waiting.filter_map(|(id, run)| match self.why_waits(now, id)? {
@@ -110,10 +112,14 @@ impl Coordinator {
 
     /// A node that can unload a drive.
     fn who_reaches(&self, drive: &Name) -> Option<Name> {
-        let mut nodes = self.state.nodes.iter();
-        let found =
-            nodes.find(|(name, node)| self.takes_work(name) && node.reaches.contains(drive));
-        found.map(|(name, _)| name.clone())
+        let mut nodes = self.state.nodes.keys();
+        let found = nodes.find(|node| self.can_unload(node, drive));
+        found.cloned()
+    }
+
+    fn can_unload(&self, node: &Name, drive: &Name) -> bool {
+        let row = self.state.nodes.get(node);
+        self.takes_work(node) && row.is_some_and(|row| row.reaches.contains(drive))
     }
 
     /// Whether a run for that volume is not over, or was begun not long ago.
@@ -138,12 +144,12 @@ impl Coordinator {
         true
     }
 
-    /// A run of these that waits, and whose node takes no work, is another one's.
+    /// A run of these that waits, and whose node cannot do it any more, is another one's.
     fn replace_unloads(&mut self, name: &Name) {
         let waiting = self.state.runs_of(name);
         let waiting = waiting.filter(|(_, run)| run.state == RunState::Waiting);
         let lost = waiting.filter_map(|(id, run)| match (&run.job.place, &run.job.drive) {
-            (Place::Node(node), DriveChoice::Serial(drive)) if !self.takes_work(node) => {
+            (Place::Node(node), DriveChoice::Serial(drive)) if !self.can_unload(node, drive) => {
                 let mut run = run.clone();
                 run.job.place = Place::Node(self.who_reaches(drive)?);
                 Some((id.clone(), run))

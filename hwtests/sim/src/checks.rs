@@ -100,11 +100,15 @@ impl World {
                 if let Some(other) = drives.insert(drive, id) {
                     anyhow::bail!("{id} on {name} and {other} both write to {drive}");
                 }
-                // Who does not reach the drive of one that the cluster took for dead
+                // Who did not reach the drive of one that the cluster took for dead
                 // leaves it what it writes to; to the run's new volumes it does not come.
                 let is_apart = |one: &Mover, other: &Mover| {
-                    let drive = self.library.drives.get(&other.start().drive);
-                    drive.is_some_and(|drive| drive.unreached.contains(one.node()))
+                    let other = other.start();
+                    let drive = self.library.drives.get(&other.drive);
+                    drive.is_some_and(|drive| {
+                        drive.unreached.contains(one.node())
+                            || drive.passed_over.contains(&other.token)
+                    })
                 };
                 if let Some(other) = runs.insert(&id.run, mover)
                     && !is_apart(mover, other)

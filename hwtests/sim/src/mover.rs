@@ -22,6 +22,7 @@ pub const SET_FILE: &[u8] = &[7; 700];
 
 /// What is said of a cartridge that does not take what it should.
 pub const BAD: &str = "a medium error";
+const NO_PATH: &str = "no path";
 
 /// What a journal says: all its points, oldest first, and which of the run's
 /// sets it is of.
@@ -159,6 +160,11 @@ impl Mover {
                 outcome(now, ExitStatus::Device, "the drive is broken"),
                 None,
             ),
+            Err(Refused::NoPath) => {
+                let mut end = outcome(now, ExitStatus::Device, NO_PATH);
+                end.faults.push(Fault::Path(NO_PATH.into()));
+                ended(end, None)
+            }
             Err(Refused::Full) => self.full(now, library),
             Err(Refused::Medium(volume)) => {
                 if let Stage::Writes { volume: used, .. } = &self.stage
@@ -287,6 +293,10 @@ impl Mover {
             let set = self.journal.1;
             let is_ours = |r: &Record| r.run == attempt.run && r.set == set;
             let is_last = |r: &Record| is_ours(r) && r.number + 1 == RECORDS;
+            // To be looked at, they come out of other drives.
+            for volume in volumes {
+                library.settle_volume(volume.uuid);
+            }
             let of_set = volumes.iter().filter_map(|v| library.volumes.get(&v.uuid));
             if of_set.flatten().any(is_last) {
                 self.stage = Stage::Writes {

@@ -35,6 +35,8 @@ pub enum Refused {
     Full,
     /// It does not work.
     Broken,
+    /// The node does not reach it.
+    NoPath,
     /// The cartridge of this volume does not take it.
     Medium(Uuid),
     /// The volume ends in a set of another run that is not whole.
@@ -56,6 +58,9 @@ pub struct Drive {
     pub is_broken: bool,
     /// Nodes that do not reach it.
     pub unreached: BTreeSet<Name>,
+    /// Assignments of those who had it when a node reached it again that had not: which may
+    /// have passed it over.
+    pub passed_over: BTreeSet<Token>,
 }
 
 /// All drives and volumes.
@@ -93,9 +98,10 @@ impl Library {
         preempts: &[Token],
     ) -> Result<(), Refused> {
         // A drive that does not work still says whose it is.
-        let drive = self.drives.get_mut(serial);
-        let drive = drive.filter(|drive| !drive.unreached.contains(node));
-        let drive = drive.ok_or(Refused::Broken)?;
+        let drive = self.drives.get_mut(serial).ok_or(Refused::Broken)?;
+        if drive.unreached.contains(node) {
+            return Err(Refused::NoPath);
+        }
         match &drive.holder {
             // What a dead process of the same node left is taken over.
             Some((holder, old)) if holder != node && !preempts.contains(old) => {
@@ -127,7 +133,10 @@ impl Library {
     fn held(&mut self, serial: &Name, token: Token) -> Result<&mut Drive, Refused> {
         let drive = self.drive(serial)?;
         match &drive.holder {
-            Some((_, holder)) if *holder == token => Ok(drive),
+            Some((node, holder)) if *holder == token => {
+                let is_reached = !drive.unreached.contains(node);
+                is_reached.then_some(drive).ok_or(Refused::NoPath)
+            }
             _ => Err(Refused::Conflict),
         }
     }
@@ -301,6 +310,15 @@ impl Library {
                 .entry(volume)
                 .or_default()
                 .append(&mut drive.buffer);
+        }
+    }
+
+    /// What a drive has accepted for this volume goes to the medium.
+    pub fn settle_volume(&mut self, volume: Uuid) {
+        let mut drives = self.drives.iter();
+        let inside = drives.find(|(_, drive)| drive.loaded == Some(volume));
+        if let Some(serial) = inside.map(|(serial, _)| serial.clone()) {
+            self.settle(&serial);
         }
     }
 

@@ -25,9 +25,10 @@ const TWICE: &str = "a node dies where a run goes on that had outlived another";
 const ALL: &str = "all nodes stop";
 const MOVED: &str = "an application is moved";
 const QUORUM: &str = "quorum is lost";
+const PATH: &str = "a node loses the path to its drive";
 
 /// All kinds that are counted.
-pub const KINDS: [&str; 14] = [
+pub const KINDS: [&str; 15] = [
     COORDINATOR,
     BOTH,
     NODE,
@@ -41,6 +42,7 @@ pub const KINDS: [&str; 14] = [
     ALL,
     MOVED,
     QUORUM,
+    PATH,
     UNLOADED,
 ];
 
@@ -53,7 +55,7 @@ pub fn trouble(world: &mut World) -> Result<()> {
     );
     let (node, drive) = (node.context("a node")?, drive.context("a drive")?);
     let after = 100 + world.chance.below(8_000);
-    match world.chance.below(15) {
+    match world.chance.below(16) {
         0 => coordinator_dies(world, after),
         1 => {
             world.crash_node(&node);
@@ -99,6 +101,7 @@ pub fn trouble(world: &mut World) -> Result<()> {
             node_dies(world, &node, after);
         }
         13 => all_stop(world, after),
+        14 => path_breaks(world, node, drive, after)?,
         _ => {
             if !world.is_split {
                 hit(world, QUORUM, |_| true);
@@ -198,6 +201,21 @@ fn lied_about(world: &mut World, node: Name, after: u64) -> Result<()> {
     world.later(after, Event::Fenced(node.clone()));
     let back = after + world.chance.below(10_000);
     world.later(back, Event::Heal(node));
+    Ok(())
+}
+
+/// A node does not reach a drive for a while, and finds that out by using it, or sooner.
+fn path_breaks(world: &mut World, node: Name, drive: Name, after: u64) -> Result<()> {
+    let is_sooner = world.chance.per_mille(300);
+    let row = world.library.drives.get_mut(&drive).context("a drive")?;
+    if !row.unreached.insert(node.clone()) {
+        return Ok(());
+    }
+    hit(world, PATH, |one| one.node == node && one.drive == drive);
+    if is_sooner {
+        world.look(&node)?;
+    }
+    world.later(after, Event::PathBack(node, drive));
     Ok(())
 }
 

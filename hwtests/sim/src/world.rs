@@ -48,6 +48,8 @@ pub(crate) enum Event {
     Quorum,
     Heal(Name),
     Repair(Name),
+    /// A node reaches a drive again.
+    PathBack(Name, Name),
     Due(Command),
 }
 
@@ -217,6 +219,14 @@ impl World {
                     drive.is_broken = false;
                 }
                 self.operator(Command::DriveIsWell { drive })?;
+            }
+            Event::PathBack(node, drive) => {
+                if let Some(drive) = self.library.drives.get_mut(&drive) {
+                    drive.unreached.remove(&node);
+                    let held = drive.holder.as_ref().map(|(_, token)| *token);
+                    drive.passed_over.extend(held);
+                }
+                self.look(&node)?;
             }
             Event::Due(command) => self.operator(command)?,
         }

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use longhaul_sim::{KINDS, run};
 
 /// Seeds in CI.
-const RUNS: u64 = 12_000;
+const RUNS: u64 = 13_000;
 /// What they come to, at least.
 const EVENTS_MIN: u64 = 1_000_000;
 /// How often each kind of trouble comes in the middle of something, at least.

@@ -139,3 +139,42 @@ fn o4_people_are_told_all_that_they_want_to_know() -> Result<()> {
         Ok(())
     })
 }
+
+#[test]
+fn people_are_told_of_a_path_that_breaks_and_the_run_goes_on_in_another_drive() -> Result<()> {
+    let breaks = "[[fault]]\nopcode = \"WRITE(6)\"\nnth = 100\ntimes = 20\n\
+                  transport = \"no-connect\"\n";
+    let plan = Plan {
+        faults: [breaks, ""],
+        ..Plan::default()
+    };
+    cluster(&plan, |cluster| {
+        let file = tell(cluster)?;
+        cluster.job("docs", "a", json!({}))?;
+        let shown = cluster.is_done(&cluster.begin("docs")?)?;
+        let [first, second] = &shown.attempts[..] else {
+            anyhow::bail!("two attempts: {shown:#?}");
+        };
+        let serials = cluster.serials();
+        let [broken, other] = &serials[..] else {
+            anyhow::bail!("two drives: {serials:?}");
+        };
+        ensure!(
+            first["drive"] == *broken && first["ended"]["faults"][0]["path"].is_string(),
+            "{first}"
+        );
+        ensure!(
+            second["drive"] == *other && second["resumes"] == 1,
+            "{second}"
+        );
+        let told = until("it is told", || Ok(heard(&file)?.remove("drive-down")))?;
+        let why = told["why"].as_str().unwrap_or_default();
+        ensure!(why.starts_with("node a cannot use it: "), "{told}");
+        // Its service has looked since, and found the drive.
+        until("it is used again", || {
+            let row = cluster.ask(&["drive", "show", broken])?["row"].take();
+            ensure!(row["trouble"].is_null(), "{row}");
+            Ok((row["unusable"] == json!({})).then_some(()))
+        })
+    })
+}

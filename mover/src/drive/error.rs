@@ -21,7 +21,7 @@ pub struct DriveError {
 }
 
 impl DriveError {
-    pub(super) fn new(drive: &Arc<str>, during: &'static str, problem: Problem) -> DriveError {
+    pub(crate) fn new(drive: &Arc<str>, during: &'static str, problem: Problem) -> DriveError {
         DriveError {
             drive: Arc::clone(drive),
             during,

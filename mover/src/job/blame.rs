@@ -2,6 +2,7 @@
 
 use longhaul_protocol::report::{Fault, Outcome};
 use longhaul_protocol::{ExitStatus, Name};
+use longhaul_scsi::transport::TransportError;
 use uuid::Uuid;
 
 use super::JobError;
@@ -80,6 +81,7 @@ impl Heard {
             (Some(volume), Some(drive)) => Fault::Elsewhere(volume, drive),
             (Some(volume), None) if is_absent(error) => Fault::Absent(volume, why),
             _ if is_librarys(error) => Fault::Library(why),
+            _ if is_paths(error) => Fault::Path(why),
             (Some(volume), None) if outcome.faults.is_empty() && is_suspicious(error) => {
                 Fault::Either(volume, why)
             }
@@ -102,6 +104,24 @@ fn is_suspicious(error: &JobError) -> bool {
                 | Problem::LoadFailed(_)
                 | Problem::Lost {
                     cause: Loss::DeferredError,
+                    ..
+                }
+        ),
+        _ => false,
+    }
+}
+
+/// Whether the node does not reach the drive, or has lost it on the way. One that does not
+/// answer in time may be broken itself.
+fn is_paths(error: &JobError) -> bool {
+    match error {
+        JobError::BrokenOff { cause, .. } => is_paths(cause),
+        JobError::Open(error) => !matches!(error, OpenError::Held(_)),
+        JobError::Drive(error) => matches!(
+            error.problem(),
+            Problem::Path(TransportError::NoConnect | TransportError::Disrupted)
+                | Problem::Lost {
+                    cause: Loss::PathLost,
                     ..
                 }
         ),
@@ -191,6 +211,7 @@ mod tests {
     use longhaul_protocol::Time;
 
     use super::*;
+    use crate::drive::DriveError;
 
     fn heard(before: &[u8], after: &[u8]) -> Heard {
         let volume = Some(Uuid::from_u128(7));
@@ -242,6 +263,29 @@ mod tests {
         assert!(matches!(&faults[..], [Fault::Absent(..)]), "{faults:?}");
         let gone = JobError::Open(OpenError::Name("no drive has serial number 1".into()));
         assert_eq!(exit_of(&gone), ExitStatus::Device);
+        let faults = entered(&heard(&[], &[]), Some(&gone)).faults;
+        assert!(matches!(&faults[..], [Fault::Path(_)]), "{faults:?}");
+    }
+
+    #[test]
+    fn a_path_that_is_gone_is_no_fault_of_the_drive() {
+        let failed = |problem| {
+            let error = DriveError::new(&"D1".into(), "WRITE(6)", problem);
+            let cause = Box::new(JobError::Drive(error));
+            let (number, volume) = (1, "LH0001".into());
+            let broken_off = JobError::BrokenOff {
+                cause,
+                number,
+                volume,
+            };
+            entered(&heard(&[], &[]), Some(&broken_off)).faults
+        };
+        let faults = failed(Problem::Path(TransportError::NoConnect));
+        assert!(matches!(&faults[..], [Fault::Path(_)]), "{faults:?}");
+        let timed_out = Problem::Path(TransportError::TimedOut);
+        assert_eq!(failed(timed_out), []);
+        let broken = Problem::Hardware(Box::default());
+        assert_eq!(failed(broken), []);
     }
 
     #[test]

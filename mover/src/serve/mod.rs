@@ -41,7 +41,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use longhaul_cluster::{Cluster, CrmMon};
 use longhaul_link::{Identity, IdentityError, Role, manager};
 use longhaul_protocol::order::{Order, Start, Stop};
-use longhaul_protocol::report::{Outcome, Point};
+use longhaul_protocol::report::{Fault, Outcome, Point};
 use longhaul_protocol::{AttemptId, Event, Name, Report, Time};
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -338,6 +338,7 @@ impl Running {
             Happened::Reached(id, point) => self.handle(Input::Reached(id, point)),
             Happened::Ended(id, outcome) => {
                 self.processes.forget(&id);
+                self.note_path(&id, &outcome)?;
                 self.handle(Input::Ended(id, outcome))
             }
             Happened::Looked(devices) => self.looked(*devices),
@@ -506,16 +507,40 @@ impl Running {
         self.is_look_due = true;
     }
 
+    /// A drive to which an attempt has found no path is in trouble here, and only here,
+    /// until it is looked again. The coordinator hears it before it hears the end.
+    fn note_path(&mut self, id: &AttemptId, outcome: &Outcome) -> Result<(), ServeError> {
+        let path = outcome.faults.iter().find_map(|fault| match fault {
+            Fault::Path(why) => Some(why.clone()),
+            _ => None,
+        });
+        let attempt = self.service.attempts().get(id);
+        let (Some(why), Some(attempt)) = (path, attempt) else {
+            return Ok(());
+        };
+        self.is_look_due = true;
+        let mut drives = self.devices.drives.iter_mut();
+        let Some(drive) = drives.find(|seen| seen.serial == attempt.start.drive) else {
+            return Ok(());
+        };
+        drive.trouble.get_or_insert(why);
+        self.say_devices()
+    }
+
+    fn say_devices(&mut self) -> Result<(), ServeError> {
+        let Devices {
+            drives, changers, ..
+        } = self.devices.clone();
+        self.handle(Input::Devices(drives, changers))
+    }
+
     fn looked(&mut self, devices: Devices) -> Result<(), ServeError> {
         self.is_looking = false;
         self.looked = Instant::now();
         let is_new = devices != self.devices;
         self.devices = devices;
         if is_new {
-            let Devices {
-                drives, changers, ..
-            } = self.devices.clone();
-            self.handle(Input::Devices(drives, changers))?;
+            self.say_devices()?;
         }
         while let Some(start) = self.waiting.pop_front() {
             self.start(*start);

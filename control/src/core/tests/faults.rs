@@ -231,26 +231,72 @@ fn an_error_of_which_nothing_more_is_known_is_the_drives() {
 }
 
 #[test]
+fn a_path_that_is_broken_is_one_nodes_and_the_drive_is_used_from_others() {
+    let mut bed = bed();
+    let job = |job: &str, node: &str| {
+        json!({"command": "set-job", "job": {"name": job, "work": {"paths": ["/srv"]},
+        "place": {"node": node}, "drive": {"serial": "D1"}, "volumes": "daily"}})
+    };
+    bed.done(job("db", "n2"));
+    bed.done(job("web", "n1"));
+    let first = begin(&mut bed, 0);
+    let no_path = |bed: &mut Bed, start: &Start| {
+        let outputs = bed.outputs(Input::Report(name("n2"), devices(Some("no path"))));
+        let is_told = |output: &Output| matches!(output, Output::Notify(Notice::DriveDown(..)));
+        assert!(outputs.iter().any(is_told), "{outputs:?}");
+        let fault = Fault::Path("no path".into());
+        assert_eq!(with_fault(bed, start, ExitStatus::Device, fault), []);
+    };
+    no_path(&mut bed, &first);
+    assert_eq!(drive(&bed, "D1").trouble, None);
+    assert_eq!(bed.later(), []);
+    let web = bed.done(json!({"command": "run", "run": {"job": "web", "due": 1}}));
+    assert_eq!(web.len(), 1, "{web:?}");
+    bed.ended(&web[0].1, "n1", ExitStatus::Done);
+    assert_eq!(bed.later(), []);
+    let said = bed.handle(Input::Report(name("n2"), devices(None)));
+    assert_eq!(super::ends::start(&said).drive, name("D1"));
+}
+
+#[test]
+fn where_there_was_no_path_it_is_tried_last() {
+    let mut bed = bed();
+    let first = begin(&mut bed, 0);
+    assert_eq!(first.drive, name("D1"));
+    // Its service has looked, and found the drive, before the end is heard.
+    let fault = Fault::Path("no path".into());
+    with_fault(&mut bed, &first, ExitStatus::Device, fault.clone());
+    let second = again(&mut bed);
+    assert_eq!(second.drive, name("D2"));
+    bed.done(json!({"command": "disable-drive", "drive": "D1", "is_disabled": true}));
+    with_fault(&mut bed, &second, ExitStatus::Device, fault);
+    assert_eq!(again(&mut bed).drive, name("D2"));
+}
+
+/// What node n2 says of drive D1; D2 it can use.
+fn devices(trouble: Option<&str>) -> Report {
+    let drive = |serial: &str, trouble: Option<&str>| DriveSeen {
+        serial: name(serial),
+        product: "a drive".into(),
+        library: None,
+        trouble: trouble.map(String::from),
+    };
+    Report::Devices {
+        drives: vec![drive("D1", trouble), drive("D2", None)],
+        changers: vec![],
+    }
+}
+
+#[test]
 fn what_a_node_cannot_use_is_told_once_and_shown_until_it_can() {
     let mut bed = bed();
-    let devices = |trouble: Option<&str>| {
-        let drive = |serial: &str, trouble: Option<&str>| DriveSeen {
-            serial: name(serial),
-            product: "a drive".into(),
-            library: None,
-            trouble: trouble.map(String::from),
-        };
-        Report::Devices {
-            drives: vec![drive("D1", trouble), drive("D2", None)],
-            changers: vec![],
-        }
-    };
     let told = |bed: &mut Bed, trouble: Option<&str>| {
         let outputs = bed.outputs(Input::Report(name("n2"), devices(trouble)));
         let is_told = |output: &&Output| matches!(output, Output::Notify(Notice::DriveDown(..)));
         outputs.iter().filter(is_told).count()
     };
     assert_eq!(told(&mut bed, Some("no path")), 1);
+    assert_eq!(told(&mut bed, Some("no path at all")), 0);
     assert_eq!(told(&mut bed, Some("no path")), 0);
     assert_eq!(
         drive(&bed, "D1").notes(),
@@ -354,6 +400,38 @@ fn a_volume_in_a_drive_that_its_node_does_not_reach_is_brought_out_by_another_no
         start = super::ends::start(&said);
         assert_eq!(start.attempt.number, time + 1);
     }
+}
+
+#[test]
+fn a_volume_is_brought_out_by_another_node_where_the_first_has_lost_its_path() {
+    let mut bed = bed();
+    bed.done(
+        json!({"command": "set-job", "job": {"name": "db", "work": {"paths": ["/srv"]},
+        "place": {"node": "n1"}, "drive": {"serial": "D1"}, "volumes": "daily"}}),
+    );
+    bed.done(json!({"command": "close-volume", "volume": "LH2", "why": "full"}));
+    bed.done(json!({"command": "add-node", "node": "n3"}));
+    bed.connect("n3", &["D2"]);
+    let first = begin(&mut bed, 0);
+    let unload = super::ends::start(&inside(&mut bed, &first));
+    let node = |bed: &Bed| {
+        let run = &bed.core.state().runs[&unload.attempt.run];
+        run.job.place.clone()
+    };
+    assert_eq!(node(&bed), Place::Node(name("n2")));
+    let none = Report::Devices {
+        drives: vec![],
+        changers: vec![],
+    };
+    bed.handle(Input::Report(name("n2"), none));
+    let fault = Fault::Path("no path".into());
+    with_fault(&mut bed, &unload, ExitStatus::Device, fault);
+    let second = again(&mut bed);
+    assert_eq!(second.attempt.run, first.attempt.run);
+    let said = inside(&mut bed, &second);
+    let again = super::ends::start(&[said, bed.later()].concat());
+    assert_eq!(again.attempt.run, unload.attempt.run);
+    assert_eq!(node(&bed), Place::Node(name("n3")));
 }
 
 #[test]

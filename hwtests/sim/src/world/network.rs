@@ -35,9 +35,13 @@ impl World {
         };
         let delay = self.comes(link, true);
         self.later(delay, Event::ToCenter(link, node.clone(), report.clone()));
-        // Who introduces himself, and says what he has, does it on each connection
-        // for itself: nothing comes from an older one.
-        if !matches!(report, Report::Hello(_) | Report::Attempts { .. }) {
+        // Who introduces himself, and says what he has and reaches, does it on each
+        // connection for itself: nothing comes from an older one.
+        let is_of_connection = matches!(
+            report,
+            Report::Hello(_) | Report::Attempts { .. } | Report::Devices { .. }
+        );
+        if !is_of_connection {
             self.perhaps_again(node, Again::Report(report));
         }
         if !self.is_calm && self.chance.per_mille(3) {

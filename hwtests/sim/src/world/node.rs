@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, ensure};
 use longhaul_mover::service::{self, File, Seen, Service};
 use longhaul_protocol::order::{Order, What};
-use longhaul_protocol::report::{DriveSeen, PART_BYTES_MAX, Part};
+use longhaul_protocol::report::{DriveSeen, Fault, PART_BYTES_MAX, Part};
 use longhaul_protocol::{AttemptId, ExitStatus, Name, Report};
 use uuid::Uuid;
 
@@ -55,6 +55,11 @@ impl World {
         let (service, outputs) = Service::start(now, identity, node.seen.clone(), kept);
         node.service = Some(service);
         self.carry_out_on(name, outputs)?;
+        self.look(name)
+    }
+
+    /// A service looks for drives.
+    pub fn look(&mut self, name: &Name) -> Result<()> {
         let reached = self.library.drives.iter();
         let reached = reached.filter(|(_, drive)| !drive.unreached.contains(name));
         let drives = reached.map(|(serial, _)| DriveSeen {
@@ -247,6 +252,10 @@ impl World {
                 if let Some(point) = point {
                     self.node(name, service::Input::Reached(id.clone(), point))?;
                 }
+                let is_path = |fault: &Fault| matches!(fault, Fault::Path(_));
+                if outcome.faults.iter().any(is_path) {
+                    self.look(name)?;
+                }
                 return self.node(name, service::Input::Ended(id.clone(), *outcome));
             }
         }
@@ -280,6 +289,7 @@ impl World {
         for (link, order) in inbox {
             self.happen(Event::ToNode(link, name.clone(), order))?;
         }
-        self.start_node(name)
+        self.start_node(name)?;
+        self.look(name)
     }
 }
