@@ -285,6 +285,14 @@ impl Outcome {
         }
     }
 
+    /// Why the node found no path to the drive, if it did not.
+    pub fn no_path(&self) -> Option<&str> {
+        self.faults.iter().find_map(|fault| match fault {
+            Fault::Path(why) => Some(why.as_str()),
+            _ => None,
+        })
+    }
+
     /// Says one more thing that went wrong: what was done is not all that it should
     /// be.
     pub fn add_flaw(&mut self, what: String) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use longhaul_protocol::job::{DriveChoice, Kind, Place, Restart};
 use longhaul_protocol::order::{Left, Resume, Start, VolumeRef, What};
+use longhaul_protocol::report::Outcome;
 use longhaul_protocol::{AttemptId, Name, RunId, Time};
 use uuid::Uuid;
 
@@ -187,7 +188,6 @@ impl Coordinator {
         node: &Name,
         earlier: Option<&Attempt>,
     ) -> Result<Name, Why> {
-        let reached = self.state.nodes.get(node).map(|node| &node.reaches);
         let usable = self.state.drives.iter().filter(|(serial, drive)| {
             let is_meant = match &run.job.drive {
                 DriveChoice::Serial(wanted) => *serial == wanted,
@@ -202,13 +202,15 @@ impl Coordinator {
                 && !drive.is_disabled
                 && drive.trouble.is_none()
                 && !self.may_be_used(now, serial)
-                && reached.is_some_and(|reached| reached.contains(serial))
+                && self.state.reaches(node, serial)
         });
         let is_earlier = |serial: &Name| earlier.is_some_and(|earlier| earlier.drive == *serial);
         let newest = self.state.newest(id).map(|(_, newest)| newest);
-        let had_no_path = |serial: &Name| {
-            newest.is_some_and(|newest| newest.drive == *serial && newest.had_no_path(node))
-        };
+        let without_path = newest.filter(|newest| {
+            let no_path = newest.ended.as_ref().and_then(Outcome::no_path);
+            newest.node == *node && no_path.is_some()
+        });
+        let had_no_path = |serial: &Name| without_path.is_some_and(|one| one.drive == *serial);
         let best = usable.min_by_key(|(serial, drive)| {
             let is_doubtful = drive.doubt.is_some() || had_no_path(serial);
             (is_doubtful, !is_earlier(serial))
@@ -374,12 +376,9 @@ fn start(state: &State, id: &AttemptId) -> Option<(Start, Name, Option<AttemptId
         })
     });
     let drive = state.drives.get(&attempt.drive);
-    let reached = state.nodes.get(&attempt.node).map(|node| &node.reaches);
     let elsewhere = state.drives.iter().filter(|(serial, other)| {
         // Whoever was given it since may not have come to it yet.
-        **serial != attempt.drive
-            && !other.left.is_empty()
-            && reached.is_some_and(|reached| reached.contains(serial))
+        **serial != attempt.drive && !other.left.is_empty() && state.reaches(&attempt.node, serial)
     });
     let elsewhere = elsewhere.map(|(serial, other)| Left {
         drive: serial.clone(),

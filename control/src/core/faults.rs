@@ -182,14 +182,6 @@ struct Blamed {
     by_another_drive: bool,
 }
 
-impl Attempt {
-    /// Whether it found no path to its drive from this node.
-    pub(super) fn had_no_path(&self, node: &Name) -> bool {
-        let mut faults = self.ended.iter().flat_map(|end| &end.faults);
-        self.node == *node && faults.any(|fault| matches!(fault, Fault::Path(_)))
-    }
-}
-
 impl Drive {
     /// What is to be known of it beside its trouble, for people.
     pub fn notes(&self) -> Vec<String> {

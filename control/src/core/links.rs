@@ -135,11 +135,11 @@ impl Coordinator {
             let mut drive = old.cloned().unwrap_or_default();
             drive.product = seen.product;
             drive.library = seen.library.or(drive.library);
-            let before = drive.unusable.remove(node);
+            let is_news = drive.unusable.remove(node).is_none();
             if let Some(why) = seen.trouble.map(|why| words(&why))
                 && drive.unusable.len() < UNUSABLE_MAX
             {
-                if before.is_none() {
+                if is_news {
                     let why = format!("node {node} cannot use it: {why}");
                     let notice = Notice::DriveDown(seen.serial.clone(), why);
                     self.outputs.push(Output::Notify(notice));

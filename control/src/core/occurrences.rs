@@ -110,13 +110,9 @@ impl Coordinator {
             return None;
         };
         let drive = self.state.drives.get(serial)?;
-        let reaches = &self
-            .state
-            .nodes
-            .get(&node)
-            .filter(|node| !node.is_drained)?
-            .reaches;
-        if drive.is_disabled || drive.trouble.is_some() || !reaches.contains(serial) {
+        self.state.nodes.get(&node).filter(|row| !row.is_drained)?;
+        let is_well = !drive.is_disabled && drive.trouble.is_none();
+        if !is_well || !self.state.reaches(&node, serial) {
             return None;
         }
         let run = RunId {

@@ -333,6 +333,12 @@ impl Drive {
 }
 
 impl State {
+    /// Whether a node has said that it reaches a drive.
+    pub(super) fn reaches(&self, node: &Name, serial: &Name) -> bool {
+        let node = self.nodes.get(node);
+        node.is_some_and(|node| node.reaches.contains(serial))
+    }
+
     /// Puts a row in its place.
     pub fn apply(&mut self, change: Change) {
         match change {

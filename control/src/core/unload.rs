@@ -62,10 +62,9 @@ impl Coordinator {
         drive: &Name,
         volumes: &[Uuid],
     ) -> Option<(Uuid, Name)> {
-        let reached = self.state.nodes.get(node).map(|node| &node.reaches);
         volumes.iter().find_map(|uuid| {
             let inside = self.state.volumes.get(uuid)?.inside.as_ref()?;
-            let is_reached = reached.is_some_and(|reached| reached.contains(inside));
+            let is_reached = self.state.reaches(node, inside);
             let is_free = self.state.drives.get(inside)?.holder.is_none();
             let is_out = inside != drive && !is_reached && is_free;
             is_out.then(|| (*uuid, inside.clone()))
@@ -118,8 +117,7 @@ impl Coordinator {
     }
 
     fn can_unload(&self, node: &Name, drive: &Name) -> bool {
-        let row = self.state.nodes.get(node);
-        self.takes_work(node) && row.is_some_and(|row| row.reaches.contains(drive))
+        self.takes_work(node) && self.state.reaches(node, drive)
     }
 
     /// Whether a run for that volume is not over, or was begun not long ago.
@@ -146,7 +144,7 @@ impl Coordinator {
 
     /// A run of these that waits, and whose node cannot do it any more, is another one's.
     fn replace_unloads(&mut self, name: &Name) {
-        let waiting = self.state.runs_of(name);
+        let waiting = self.state.open_runs(Some(name));
         let waiting = waiting.filter(|(_, run)| run.state == RunState::Waiting);
         let lost = waiting.filter_map(|(id, run)| match (&run.job.place, &run.job.drive) {
             (Place::Node(node), DriveChoice::Serial(drive)) if !self.can_unload(node, drive) => {

@@ -83,17 +83,13 @@ impl Coordinator {
 
     fn unusable(&self, run: &Run, serial: &Name, drive: &Drive) -> String {
         let node = self.node(run).ok();
-        let reaches = |node: &Name| {
-            let node = self.state.nodes.get(node);
-            node.is_some_and(|node| node.reaches.contains(serial))
-        };
         if let Some(holder) = &drive.holder {
             format!("drive {serial} is in use by {holder}")
         } else if drive.is_disabled {
             format!("drive {serial} is disabled")
         } else if let Some(trouble) = &drive.trouble {
             format!("drive {serial} is in trouble: {trouble}")
-        } else if let Some(node) = node.filter(|node| !reaches(node)) {
+        } else if let Some(node) = node.filter(|node| !self.state.reaches(node, serial)) {
             match drive.unusable.get(&node) {
                 Some(why) => format!("node {node} cannot use drive {serial}: {why}"),
                 None => format!("node {node} does not reach drive {serial}"),

@@ -93,8 +93,7 @@ impl Heard {
 
 /// Whether the drive or its cartridge is at fault, and nothing else.
 fn is_suspicious(error: &JobError) -> bool {
-    match error {
-        JobError::BrokenOff { cause, .. } => is_suspicious(cause),
+    match error.reason() {
         JobError::Medium(_) => true,
         JobError::Drive(error) => matches!(
             error.problem(),
@@ -114,8 +113,7 @@ fn is_suspicious(error: &JobError) -> bool {
 /// Whether the node does not reach the drive, or has lost it on the way. One that does not
 /// answer in time may be broken itself.
 fn is_paths(error: &JobError) -> bool {
-    match error {
-        JobError::BrokenOff { cause, .. } => is_paths(cause),
+    match error.reason() {
         JobError::Open(error) => !matches!(error, OpenError::Held(_)),
         JobError::Drive(error) => matches!(
             error.problem(),
@@ -131,8 +129,7 @@ fn is_paths(error: &JobError) -> bool {
 
 /// Whether the volume was not to be had.
 fn is_absent(error: &JobError) -> bool {
-    match error {
-        JobError::BrokenOff { cause, .. } => is_absent(cause),
+    match error.reason() {
         JobError::OtherVolume(_) => true,
         JobError::Changer(error) => matches!(error.trouble, Trouble::NoVolume(_)),
         _ => false,
@@ -141,8 +138,7 @@ fn is_absent(error: &JobError) -> bool {
 
 /// The other drive that the volume is in.
 fn inside(error: &JobError) -> Option<Name> {
-    match error {
-        JobError::BrokenOff { cause, .. } => inside(cause),
+    match error.reason() {
         JobError::Elsewhere { drive, .. } => drive.parse().ok(),
         _ => None,
     }
@@ -150,11 +146,7 @@ fn inside(error: &JobError) -> Option<Name> {
 
 /// Whether the library has failed, and no drive.
 fn is_librarys(error: &JobError) -> bool {
-    match error {
-        JobError::BrokenOff { cause, .. } => is_librarys(cause),
-        JobError::Changer(_) | JobError::Library(_) => true,
-        _ => false,
-    }
+    matches!(error.reason(), JobError::Changer(_) | JobError::Library(_))
 }
 
 /// How an attempt ends with this error. Nobody has typed the names of its drive, its
@@ -175,22 +167,20 @@ pub(super) fn exit_of(error: &JobError) -> ExitStatus {
 
 /// Whether it is not the drive that ended the attempt, and it waits for somebody.
 fn is_orderly(error: &JobError) -> bool {
-    match error {
-        JobError::BrokenOff { cause, .. } => is_orderly(cause),
+    matches!(
+        error.reason(),
         JobError::NeedsVolume(_)
-        | JobError::Full(_)
-        | JobError::OtherVolume(_)
-        | JobError::Usage(_)
-        | JobError::Refused(_)
-        | JobError::Damaged(_) => true,
-        _ => false,
-    }
+            | JobError::Full(_)
+            | JobError::OtherVolume(_)
+            | JobError::Usage(_)
+            | JobError::Refused(_)
+            | JobError::Damaged(_)
+    )
 }
 
 /// Whether the drive has answered to what has failed, and is still ours to ask.
 fn answers(error: &JobError) -> bool {
-    match error {
-        JobError::BrokenOff { cause, .. } => answers(cause),
+    match error.reason() {
         JobError::Drive(error) => !matches!(
             error.problem(),
             Problem::Path(_)

@@ -146,10 +146,14 @@ impl JobError {
 
     /// Whether it goes on as soon as there is another volume.
     pub fn is_full(&self) -> bool {
+        matches!(self.reason(), JobError::Full(_))
+    }
+
+    /// Why a set was broken off, if one was; else the error itself.
+    pub(super) fn reason(&self) -> &JobError {
         match self {
-            JobError::Full(_) => true,
-            JobError::BrokenOff { cause, .. } => cause.is_full(),
-            _ => false,
+            JobError::BrokenOff { cause, .. } => cause.reason(),
+            error => error,
         }
     }
 }

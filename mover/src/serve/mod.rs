@@ -41,7 +41,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use longhaul_cluster::{Cluster, CrmMon};
 use longhaul_link::{Identity, IdentityError, Role, manager};
 use longhaul_protocol::order::{Order, Start, Stop};
-use longhaul_protocol::report::{Fault, Outcome, Point};
+use longhaul_protocol::report::{Outcome, Point};
 use longhaul_protocol::{AttemptId, Event, Name, Report, Time};
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -510,12 +510,8 @@ impl Running {
     /// A drive to which an attempt has found no path is in trouble here, and only here,
     /// until it is looked again. The coordinator hears it before it hears the end.
     fn note_path(&mut self, id: &AttemptId, outcome: &Outcome) -> Result<(), ServeError> {
-        let path = outcome.faults.iter().find_map(|fault| match fault {
-            Fault::Path(why) => Some(why.clone()),
-            _ => None,
-        });
         let attempt = self.service.attempts().get(id);
-        let (Some(why), Some(attempt)) = (path, attempt) else {
+        let (Some(why), Some(attempt)) = (outcome.no_path(), attempt) else {
             return Ok(());
         };
         self.is_look_due = true;
@@ -523,7 +519,7 @@ impl Running {
         let Some(drive) = drives.find(|seen| seen.serial == attempt.start.drive) else {
             return Ok(());
         };
-        drive.trouble.get_or_insert(why);
+        drive.trouble.get_or_insert_with(|| why.into());
         self.say_devices()
     }
 

@@ -20,6 +20,14 @@ fn bed() -> Bed {
     bed
 }
 
+/// What is begun for this job is begun on this node, and on drive D1.
+fn on_d1(bed: &mut Bed, job: &str, node: &str) {
+    bed.done(
+        json!({"command": "set-job", "job": {"name": job, "work": {"paths": ["/srv"]},
+        "place": {"node": node}, "drive": {"serial": "D1"}, "volumes": "daily"}}),
+    );
+}
+
 fn begin(bed: &mut Bed, due: i64) -> Start {
     let mut starts = bed.done(json!({"command": "run", "run": {"job": "db", "due": due}}));
     assert_eq!(starts.len(), 1, "{starts:?}");
@@ -233,21 +241,13 @@ fn an_error_of_which_nothing_more_is_known_is_the_drives() {
 #[test]
 fn a_path_that_is_broken_is_one_nodes_and_the_drive_is_used_from_others() {
     let mut bed = bed();
-    let job = |job: &str, node: &str| {
-        json!({"command": "set-job", "job": {"name": job, "work": {"paths": ["/srv"]},
-        "place": {"node": node}, "drive": {"serial": "D1"}, "volumes": "daily"}})
-    };
-    bed.done(job("db", "n2"));
-    bed.done(job("web", "n1"));
+    on_d1(&mut bed, "db", "n2");
+    on_d1(&mut bed, "web", "n1");
     let first = begin(&mut bed, 0);
-    let no_path = |bed: &mut Bed, start: &Start| {
-        let outputs = bed.outputs(Input::Report(name("n2"), devices(Some("no path"))));
-        let is_told = |output: &Output| matches!(output, Output::Notify(Notice::DriveDown(..)));
-        assert!(outputs.iter().any(is_told), "{outputs:?}");
-        let fault = Fault::Path("no path".into());
-        assert_eq!(with_fault(bed, start, ExitStatus::Device, fault), []);
-    };
-    no_path(&mut bed, &first);
+    assert_eq!(told(&mut bed, Some("no path")), 1);
+    let fault = Fault::Path("no path".into());
+    let notices = with_fault(&mut bed, &first, ExitStatus::Device, fault);
+    assert_eq!(notices, []);
     assert_eq!(drive(&bed, "D1").trouble, None);
     assert_eq!(bed.later(), []);
     let web = bed.done(json!({"command": "run", "run": {"job": "web", "due": 1}}));
@@ -287,14 +287,16 @@ fn devices(trouble: Option<&str>) -> Report {
     }
 }
 
+/// How many notices its saying so makes.
+fn told(bed: &mut Bed, trouble: Option<&str>) -> usize {
+    let outputs = bed.outputs(Input::Report(name("n2"), devices(trouble)));
+    let is_told = |output: &&Output| matches!(output, Output::Notify(Notice::DriveDown(..)));
+    outputs.iter().filter(is_told).count()
+}
+
 #[test]
 fn what_a_node_cannot_use_is_told_once_and_shown_until_it_can() {
     let mut bed = bed();
-    let told = |bed: &mut Bed, trouble: Option<&str>| {
-        let outputs = bed.outputs(Input::Report(name("n2"), devices(trouble)));
-        let is_told = |output: &&Output| matches!(output, Output::Notify(Notice::DriveDown(..)));
-        outputs.iter().filter(is_told).count()
-    };
     assert_eq!(told(&mut bed, Some("no path")), 1);
     assert_eq!(told(&mut bed, Some("no path at all")), 0);
     assert_eq!(told(&mut bed, Some("no path")), 0);
@@ -302,10 +304,7 @@ fn what_a_node_cannot_use_is_told_once_and_shown_until_it_can() {
         drive(&bed, "D1").notes(),
         ["node n2 cannot use it: no path"]
     );
-    bed.done(
-        json!({"command": "set-job", "job": {"name": "db", "work": {"paths": ["/srv"]},
-        "place": {"node": "n2"}, "drive": {"serial": "D1"}, "volumes": "daily"}}),
-    );
+    on_d1(&mut bed, "db", "n2");
     bed.done(json!({"command": "run", "run": {"job": "db", "due": 0}}));
     let id = RunId {
         job: name("db"),
@@ -371,10 +370,7 @@ fn inside(bed: &mut Bed, start: &Start) -> Vec<(String, What)> {
 #[test]
 fn a_volume_in_a_drive_that_its_node_does_not_reach_is_brought_out_by_another_node() {
     let mut bed = bed();
-    bed.done(
-        json!({"command": "set-job", "job": {"name": "db", "work": {"paths": ["/srv"]},
-        "place": {"node": "n1"}, "drive": {"serial": "D1"}, "volumes": "daily"}}),
-    );
+    on_d1(&mut bed, "db", "n1");
     bed.done(json!({"command": "close-volume", "volume": "LH2", "why": "full"}));
     let mut start = begin(&mut bed, 0);
     for time in 1..=4 {
@@ -402,23 +398,28 @@ fn a_volume_in_a_drive_that_its_node_does_not_reach_is_brought_out_by_another_no
     }
 }
 
-#[test]
-fn a_volume_is_brought_out_by_another_node_where_the_first_has_lost_its_path() {
+/// The job is n1's, which reaches D1 alone; n2 and n3 reach D2, and one volume is open.
+fn bed_of_three() -> Bed {
     let mut bed = bed();
-    bed.done(
-        json!({"command": "set-job", "job": {"name": "db", "work": {"paths": ["/srv"]},
-        "place": {"node": "n1"}, "drive": {"serial": "D1"}, "volumes": "daily"}}),
-    );
+    on_d1(&mut bed, "db", "n1");
     bed.done(json!({"command": "close-volume", "volume": "LH2", "why": "full"}));
     bed.done(json!({"command": "add-node", "node": "n3"}));
     bed.connect("n3", &["D2"]);
+    bed
+}
+
+/// Where a run is carried out, as it stands now.
+fn place(bed: &Bed, start: &Start) -> Place {
+    let run = &bed.core.state().runs[&start.attempt.run];
+    run.job.place.clone()
+}
+
+#[test]
+fn a_volume_is_brought_out_by_another_node_where_the_first_has_lost_its_path() {
+    let mut bed = bed_of_three();
     let first = begin(&mut bed, 0);
     let unload = super::ends::start(&inside(&mut bed, &first));
-    let node = |bed: &Bed| {
-        let run = &bed.core.state().runs[&unload.attempt.run];
-        run.job.place.clone()
-    };
-    assert_eq!(node(&bed), Place::Node(name("n2")));
+    assert_eq!(place(&bed, &unload), Place::Node(name("n2")));
     let none = Report::Devices {
         drives: vec![],
         changers: vec![],
@@ -431,29 +432,18 @@ fn a_volume_is_brought_out_by_another_node_where_the_first_has_lost_its_path() {
     let said = inside(&mut bed, &second);
     let again = super::ends::start(&[said, bed.later()].concat());
     assert_eq!(again.attempt.run, unload.attempt.run);
-    assert_eq!(node(&bed), Place::Node(name("n3")));
+    assert_eq!(place(&bed, &unload), Place::Node(name("n3")));
 }
 
 #[test]
 fn a_volume_that_nobody_can_bring_out_is_brought_out_by_hand_or_when_somebody_can() {
-    let mut bed = bed();
-    bed.done(
-        json!({"command": "set-job", "job": {"name": "db", "work": {"paths": ["/srv"]},
-        "place": {"node": "n1"}, "drive": {"serial": "D1"}, "volumes": "daily"}}),
-    );
-    bed.done(json!({"command": "close-volume", "volume": "LH2", "why": "full"}));
-    bed.done(json!({"command": "add-node", "node": "n3"}));
-    bed.connect("n3", &["D2"]);
+    let mut bed = bed_of_three();
     bed.handle(Input::Gone(name("n3")));
     let start = begin(&mut bed, 0);
     // The node that was to unload it is away: another one is.
     let unload = super::ends::start(&inside(&mut bed, &start));
     assert_eq!(unload.attempt.run.job, name("unload"));
-    let node = |bed: &Bed| {
-        let run = &bed.core.state().runs[&unload.attempt.run];
-        run.job.place.clone()
-    };
-    assert_eq!(node(&bed), Place::Node(name("n2")));
+    assert_eq!(place(&bed, &unload), Place::Node(name("n2")));
     let outcome = Outcome::without_set(ExitStatus::Held, "no", Time(bed.now));
     let said = bed.ended_as(&unload, "n2", outcome);
     let second = super::ends::start(&said);
@@ -463,7 +453,7 @@ fn a_volume_that_nobody_can_bring_out_is_brought_out_by_hand_or_when_somebody_ca
     inside(&mut bed, &second);
     let again = super::ends::start(&bed.later());
     assert_eq!(again.attempt.run, unload.attempt.run);
-    assert_eq!(node(&bed), Place::Node(name("n3")));
+    assert_eq!(place(&bed, &unload), Place::Node(name("n3")));
     let said = bed.ended(&again, "n3", ExitStatus::Done);
     let third = super::ends::start(&said);
     assert_eq!(third.attempt.run, start.attempt.run);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, ensure};
 use longhaul_mover::service::{self, File, Seen, Service};
 use longhaul_protocol::order::{Order, What};
-use longhaul_protocol::report::{DriveSeen, Fault, PART_BYTES_MAX, Part};
+use longhaul_protocol::report::{DriveSeen, PART_BYTES_MAX, Part};
 use longhaul_protocol::{AttemptId, ExitStatus, Name, Report};
 use uuid::Uuid;
 
@@ -252,8 +252,7 @@ impl World {
                 if let Some(point) = point {
                     self.node(name, service::Input::Reached(id.clone(), point))?;
                 }
-                let is_path = |fault: &Fault| matches!(fault, Fault::Path(_));
-                if outcome.faults.iter().any(is_path) {
+                if outcome.no_path().is_some() {
                     self.look(name)?;
                 }
                 return self.node(name, service::Input::Ended(id.clone(), *outcome));
