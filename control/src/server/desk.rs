@@ -3,13 +3,15 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use longhaul_cluster::Snapshot;
 use longhaul_link::Outbox;
-use longhaul_protocol::{Answer, Ask, Hello, Name, Order, Report, Time};
+use longhaul_protocol::{Answer, Ask, Command, Hello, Name, Order, Report, Time};
 use tokio::sync::{mpsc, oneshot};
 
+use super::cluster::Looks;
 use crate::core::Asker;
 use crate::core::state::Told;
 
@@ -64,6 +66,7 @@ pub struct Ends;
 pub struct Desk {
     said: mpsc::Sender<Said>,
     links: AtomicU64,
+    looks: Arc<Looks>,
 }
 
 impl fmt::Debug for Desk {
@@ -73,10 +76,10 @@ impl fmt::Debug for Desk {
 }
 
 impl Desk {
-    pub(crate) fn new() -> (Desk, mpsc::Receiver<Said>) {
+    pub(crate) fn new(looks: Arc<Looks>) -> (Desk, mpsc::Receiver<Said>) {
         let (said, takes) = mpsc::channel(WAITING_MAX);
         let links = AtomicU64::new(0);
-        (Desk { said, links }, takes)
+        (Desk { said, links, looks }, takes)
     }
 
     pub(crate) fn new_link(&self) -> LinkId {
@@ -92,11 +95,15 @@ impl Desk {
         Asker(self.new_link().0)
     }
 
-    /// Asks for an operator, and waits for the answer.
+    /// Asks for an operator, and waits for the answer. That a node is dead is held
+    /// against what the cluster says now, not a while ago.
     ///
     /// # Errors
     /// [`Ends`], and it is not known whether a command was carried out.
     pub(crate) async fn ask(&self, asker: Asker, ask: Ask) -> Result<Answer, Ends> {
+        if let Ask::Command(Command::ConfirmFenced { .. }) = &ask {
+            self.looks.anew().await;
+        }
         let (sender, answer) = oneshot::channel();
         self.bring(Said::Ask(asker, ask, sender)).await?;
         answer.await.map_err(|_| Ends)

@@ -15,10 +15,11 @@ use longhaul_protocol::ask::{Certificate, Events, Find, Lines, words};
 use longhaul_protocol::order::What;
 use longhaul_protocol::{Answer, Ask, AttemptId, ExitStatus, Hello, Name, Order, Time};
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::carry::{Journal, carry};
+use super::cluster::Looks;
 use super::desk::{LinkId, Said, WAITING_MAX};
 use super::notify::Notices;
 use super::search::SEARCHES_MAX;
@@ -58,7 +59,7 @@ pub(crate) struct Around {
     /// When the coordinator's certificate ends.
     pub expires: Time,
     /// Has the cluster service asked.
-    pub look: Arc<Notify>,
+    pub looks: Arc<Looks>,
 }
 
 /// The coordinator, with what is around it.
@@ -333,7 +334,7 @@ impl<S: Store> Mind<S> {
                     }
                 }
                 Output::Notify(notice) => self.actions.push(Action::Notify(notice)),
-                Output::LookAtCluster => self.around.look.notify_one(),
+                Output::LookAtCluster => self.around.looks.want(),
             }
         }
         Ok(())

@@ -47,7 +47,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 pub use config::{Config, ConfigError};
@@ -174,16 +174,17 @@ pub async fn run<S: Store>(
         is_clustered: config.cluster == Cluster::Pacemaker,
         node: own_node(&config),
     };
-    let looking = Arc::new(Notify::new());
+    let (looks, asks) = cluster::Looks::new();
+    let looks = Arc::new(looks);
     let notices = Arc::new(Notices::default());
     let around = Around {
         runtime: Handle::current(),
         notices: notices.clone(),
         expires: identity.expires(),
-        look: looking.clone(),
+        looks: looks.clone(),
     };
     let mind = Mind::start(settings, state, store, around).map_err(ServeError::Store)?;
-    let (desk, said) = Desk::new();
+    let (desk, said) = Desk::new(looks.clone());
     let desk = Arc::new(desk);
     let (sender, mut decided) = oneshot::channel();
     let thread = thread::Builder::new().name("lh-mind".into());
@@ -195,7 +196,11 @@ pub async fn run<S: Store>(
     });
     let (shown, identities) = watch::channel(identity.clone());
     let watcher = match config.cluster {
-        Cluster::Standalone => None,
+        Cluster::Standalone => {
+            // Nobody is asked, and nobody waits for an answer.
+            drop(asks);
+            None
+        }
         Cluster::Pacemaker => {
             let crm_mon = CrmMon {
                 path: config.crm_mon.clone(),
@@ -203,7 +208,8 @@ pub async fn run<S: Store>(
             };
             Some(tokio::spawn(cluster::look_on(
                 crm_mon,
-                looking,
+                looks,
+                asks,
                 Arc::downgrade(&desk),
             )))
         }
