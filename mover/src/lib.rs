@@ -33,6 +33,7 @@ pub mod checkpoint;
 pub mod cli;
 pub mod drive;
 pub mod job;
+mod newest;
 pub mod pipeline;
 pub mod progress;
 pub mod restore;

@@ -226,6 +226,10 @@ impl Coordinator {
         let Some(mut attempt) = self.state.attempts.get(id).cloned() else {
             return;
         };
+        if outcome.left_off {
+            // Its node was told before the cluster service said anything here.
+            self.outputs.push(Output::LookAtCluster);
+        }
         let is_worth_a_try = self.blame(&id.run, &attempt, &mut outcome);
         if let Some(drive) = self.state.drives.get(&attempt.drive).cloned() {
             let serial = attempt.drive.clone();

@@ -13,6 +13,7 @@ use super::ledger::{Ledger, Note};
 use crate::checkpoint::Cursor;
 use crate::checkpoint::tracker::Tracker;
 use crate::drive::Drive;
+use crate::newest::newest;
 use crate::pipeline::assemble::{AssembleError, Assembler, Start};
 use crate::pipeline::digest;
 use crate::pipeline::write::{self, AtEarlyWarning, Checkpoints, WriteStopped};
@@ -21,6 +22,8 @@ use crate::source::{Entry, Found, Inode, Problem};
 
 /// Notes under way to the ledger: its disk may be slow for a while.
 const NOTES: usize = 1 << 14;
+/// So many of them are taken at once, at most.
+const BATCH: usize = 1 << 10;
 
 /// Where an archive goes, and what it begins with.
 pub struct Plan<'a> {
@@ -143,9 +146,16 @@ fn take_notes(
         notes.iter().for_each(drop);
         return Ok(());
     };
-    notes
-        .iter()
-        .try_for_each(|note| ledger.note(note, progress))
+    while let Ok(first) = notes.recv() {
+        let batch = [first].into_iter().chain(notes.try_iter());
+        let batch = batch.take(BATCH).collect();
+        // A disk that is slower than checkpoints come has the newest one all the same.
+        let is_checkpoint = |note: &Note| matches!(note, Note::Checkpoint(_)).then_some(());
+        for note in newest(batch, is_checkpoint) {
+            ledger.note(note, progress)?;
+        }
+    }
+    Ok(())
 }
 
 fn ended<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {

@@ -48,6 +48,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::job::{ExitStatus, attempt::Task, chain};
+use crate::newest::newest;
 use crate::service::{self, Input, Output, Service};
 use config::Config;
 use devices::{Devices, Looking};
@@ -303,15 +304,19 @@ impl Running {
         manager::ready(None);
         let alive = manager::watchdog_interval();
         let mut said = Instant::now();
+        let mut waiting = VecDeque::new();
         loop {
             if alive.is_some_and(|every| said.elapsed() >= every) {
                 said = Instant::now();
                 manager::alive();
             }
-            match self.happened.recv_timeout(TICK) {
-                Ok(happened) => self.take(happened)?,
-                Err(RecvTimeoutError::Timeout) => self.handle(Input::Tick)?,
-                Err(RecvTimeoutError::Disconnected) => break,
+            if waiting.is_empty() {
+                let Some(batch) = self.wait() else { break };
+                waiting = batch.into();
+            }
+            match waiting.pop_front() {
+                Some(happened) => self.take(happened)?,
+                None => self.handle(Input::Tick)?,
             }
             self.look_if_due();
             if self.is_over() {
@@ -319,6 +324,24 @@ impl Running {
             }
         }
         Ok(ExitStatus::Done)
+    }
+
+    /// What has happened, at most as much as may wait: nothing, when so much time has
+    /// passed; `None` when nobody is left who says anything. A disk that is slower than
+    /// checkpoints come has the newest of each attempt all the same, and so does the
+    /// coordinator.
+    fn wait(&self) -> Option<Vec<Happened>> {
+        let first = match self.happened.recv_timeout(TICK) {
+            Ok(first) => first,
+            Err(RecvTimeoutError::Timeout) => return Some(Vec::new()),
+            Err(RecvTimeoutError::Disconnected) => return None,
+        };
+        let batch = [first].into_iter().chain(self.happened.try_iter());
+        let attempt = |happened: &Happened| match happened {
+            Happened::Reached(id, _) => Some(id.clone()),
+            _ => None,
+        };
+        Some(newest(batch.take(QUEUE).collect(), attempt))
     }
 
     fn take(&mut self, happened: Happened) -> Result<(), ServeError> {

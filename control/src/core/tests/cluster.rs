@@ -314,11 +314,16 @@ fn r14_what_a_node_leaves_off_is_no_failure_and_goes_on_as_soon_as_the_cluster_h
             Time(bed.now),
         )
     };
-    let said = bed.ended_as(&first, "n1", outcome.clone());
-    assert!(
-        said.iter().all(|(_, what)| !matches!(what, What::Start(_))),
-        "{said:?}"
-    );
+    let outputs = bed.outputs(Input::Report(
+        name("n1"),
+        Report::Ended {
+            attempt: first.attempt.clone(),
+            token: first.token,
+            outcome: outcome.clone(),
+        },
+    ));
+    assert_eq!(starts(outputs.clone()), []);
+    assert!(outputs.contains(&Output::LookAtCluster), "{outputs:?}");
     bed.handle(Input::Tick);
     let failures = |bed: &Bed| {
         bed.core
