@@ -11,7 +11,15 @@ keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 # script that made it.
 skip_if_made() {
     cmp -s "$0" "$1/made-by" && exit 0
+    unmount_below "$1"
+    unmount_below "$1.new"
     rm -rf "$1" "$1.new"
+}
+
+# Whoever removes a folder in which something is mounted removes what that holds.
+unmount_below() {
+    awk -v below="$1/" 'index($5, below) == 1 { print $5 }' /proc/self/mountinfo | sort -r |
+        while read -r at; do umount --lazy "$at"; done
 }
 
 say() { echo "rig: $*" >&2; }

@@ -24,6 +24,8 @@ if ! debootstrap --variant=minbase --keyring="$keyring" --include="$include" \
     say "debootstrap of $suite failed, see $rig/root.log"
     exit 1
 fi
+# It passes over a mount of its own that is busy when it ends.
+unmount_below "$new"
 # Where init mounts the modules, the host and the folder shared with it.
 mkdir -p "$new/lib/modules" "$new/host" "$new/share"
 rm -rf "$new"/var/cache/apt/archives/*.deb "$new"/var/lib/apt/lists/*
