@@ -30,7 +30,7 @@ const RECORD_BYTES: &str = "65536";
 const FILE_BYTES: usize = 1_000_000;
 /// Each write takes so long, and so a backup can be interrupted.
 const PACE: &str = "[[fault]]\nopcode = \"WRITE(6)\"\ntimes = 1000000000\nexecuted = true\n\
-                    hang = \"10ms\"\n";
+                    hang = \"20ms\"\n";
 /// The port that lh-control takes, and one for a proxy beside it.
 const PORTS: [u16; 2] = [7417, 7418];
 /// Who has nothing to do ends at once; a service that waits until all is heard

@@ -3,10 +3,9 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use longhaul_hwtests::compare::{below, expect_equal};
@@ -14,8 +13,13 @@ use longhaul_hwtests::person::Person;
 use longhaul_hwtests::program::{ours, run, run_ours};
 use longhaul_hwtests::scratch::Scratch;
 use longhaul_hwtests::served::{self, Served};
+use longhaul_hwtests::until::until;
 
 const SIZES: [&str; 6] = ["--slots", "4", "--cartridges", "3", "--capacity", "256MiB"];
+
+/// What is on a cartridge at least when the 50th write begins, in bytes: records have
+/// 512 KiB, and the drive keeps 4 MiB back.
+const WRITTEN: u64 = 16 << 20;
 
 /// A source of so many bytes that do not compress.
 fn source(scratch: &Scratch, name: &str, mib: usize) -> Result<PathBuf> {
@@ -104,8 +108,11 @@ fn a_drive_outlives_a_mover_that_is_killed() -> Result<()> {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
-    thread::sleep(Duration::from_secs(2));
-    ensure!(dying.try_wait()?.is_none(), "the mover is in the middle");
+    let cartridge = lib.join("cartridges/LH0002L9.vtape");
+    until("the mover is in the middle", || {
+        ensure!(dying.try_wait()?.is_none(), "it has ended");
+        Ok((fs::metadata(&cartridge)?.blocks() * 512 > WRITTEN).then_some(()))
+    })?;
     // Another process of this host is told who has the drive.
     let second = run(mover(&scratch, drive, "backup")?.arg(&source))?.expect_code(5)?;
     let pid = dying.id().to_string();

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -188,8 +189,11 @@ impl State {
         let part = answer.with_extension("part");
         fs::write(&part, status)?;
         fs::rename(&part, &answer)?;
-        fs::remove_file(self.folder.join(format!("ask-{ask}")))?;
-        Ok(())
+        // Who has asked takes it away too.
+        match fs::remove_file(self.folder.join(format!("ask-{ask}"))) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -122,11 +122,7 @@ fn r3_a_killed_coordinator_finds_the_run_under_way_and_hears_its_end() -> Result
 
 #[test]
 fn r3_an_end_that_no_coordinator_was_there_to_hear_is_heard_by_the_next() -> Result<()> {
-    let plan = Plan {
-        files: 10,
-        ..Plan::default()
-    };
-    cluster(&plan, |cluster| {
+    cluster(&Plan::default(), |cluster| {
         cluster.job("docs", "a", json!({}))?;
         let run = cluster.begin("docs")?;
         cluster.in_the_middle(&run, 1, 1)?;

@@ -149,7 +149,7 @@ fn r9_r24_checkpoints_behind_a_closed_cartridge_are_gone_on_from() -> Result<()>
         until("the third attempt is under way", || {
             Ok((cluster.shown(&run)?.attempts.len() == 3).then_some(()))
         })?;
-        let shown = cluster.in_the_middle(&run, 3, 14_000_000)?;
+        let shown = cluster.in_the_middle(&run, 3, 1)?;
         let bad = &shown.attempts[0]["volumes"][0];
         let point = &shown.attempts[2]["point"];
         ensure!(point["volume"] != *bad, "{point}");

@@ -69,7 +69,6 @@ fn o4_people_are_told_all_that_they_want_to_know() -> Result<()> {
     let broken = "[[fault]]\nopcode = \"WRITE(6)\"\nnth = 100\ntimes = 1000000\n\
                   sense = { key = 4, asc = 0x44, ascq = 0 }\n";
     let plan = Plan {
-        files: 10,
         faults: [broken, ""],
         ..Plan::default()
     };

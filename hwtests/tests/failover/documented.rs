@@ -9,6 +9,7 @@ use longhaul_hwtests::until::within;
 
 use crate::document::Document;
 use crate::house;
+use crate::isolated::slow_down;
 
 /// How commands begin that are not run here, and why.
 const SKIPPED: [(&str, &str); 9] = [
@@ -332,8 +333,9 @@ impl Administrator<'_> {
         let third = NODES.into_iter().find(|node| ![first, to].contains(node));
         let third = third.context("a third node")?;
         let run = self.begin_a_backup(shell)?;
+        slow_down(&mut self.cluster, &format!("n{first}"))?;
         self.trial.say("a backup is under way");
-        let watch = format!("exec timeout 100 {}", self.watch);
+        let watch = format!("exec timeout 1000 {}", self.watch);
         let watch = self.cluster.node(third)?.start(&watch)?;
 
         self.move_the_application(shell, third, to)?;
@@ -343,7 +345,7 @@ impl Administrator<'_> {
         ensure!(shown["attempts"][0]["row"]["resumes"].is_u64(), "{shown}");
         let host = self.cluster.node(third)?;
         host.wait_for_line(&watch, &run, PATIENCE)?;
-        host.run("pkill -TERM -f 'status --watch'")?;
+        host.run("pkill -TERM -f 'status --watch' || true")?;
         let asked = self.cluster.fencing().asked();
         ensure!(asked.len() == fenced, "somebody was fenced: {asked:?}");
         self.trial.say("the backup is done");

@@ -92,9 +92,10 @@ fn r2b_r13_r16_backups_do_not_pause_when_the_coordinator_dies_or_its_node() -> R
         trial.say("the run is done, and the coordinator there again");
         house::coordinator(&mut cluster, Some(3))?;
 
-        house::own_job(&mut cluster, "own", 2, house::SIZE)?;
-        let (run, node) = house::begin(&mut cluster)?;
+        house::own_job(&mut cluster, "own", 2, house::SIZE * 3 / 2)?;
+        // The greater one first, so that both are in the middle for long enough.
         let (own, other) = house::begin_job(&mut cluster, "own")?;
+        let (run, node) = house::begin(&mut cluster)?;
         ensure!((&*node, &*other) == ("n1", "n2"), "on {node} and {other}");
         trial.say("both are in the middle");
         // Nobody takes the coordinator over before n3 is known to be dead.
@@ -138,16 +139,14 @@ fn r8_r14_r24_a_mover_said_to_be_dead_that_wakes_up_writes_not_one_record_more()
         trial.say("the run is done");
         went_on(&shown, 1)?;
         let before = tapes::digests(&mut cluster)?;
-        cluster.wake(1)?;
         // Nobody tells it that it is dead: it goes on writing, the drive refuses that,
         // and it tells its service why.
         cluster.set_lan(1, false)?;
-        let noticed = format!(
-            "while pgrep -f {MOVER} >/dev/null; do sleep 0.1; done
-             {REFUSED}"
-        );
-        let noticed = cluster.node(1)?.run_within(&noticed, PATIENCE)?;
+        cluster.wake(1)?;
+        cluster.set_lan(1, false)?;
+        let noticed = cluster.node(1)?.run_within(REFUSED, PATIENCE)?;
         noticed.expect_success()?;
+        cluster.run(1, &format!("! pgrep -f {MOVER}"))?;
         trial.say("n1 has noticed");
         let after = tapes::digests(&mut cluster)?;
         ensure!(

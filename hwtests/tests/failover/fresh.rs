@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::application::runs;
 use crate::house;
+use crate::isolated::slow_down;
 
 /// What is on a cartridge when it is damaged, in bytes of the archive, at least.
 const MIDDLE: u64 = 20_000_000;
@@ -53,6 +54,7 @@ fn r25_runs_of_a_dead_node_begin_anew_by_policy_and_where_the_medium_is_damaged(
         house::follow(&mut cluster, "anew", "--restart fresh")?;
         let (run, node) = house::begin(&mut cluster)?;
         let (fresh, other) = house::begin_job(&mut cluster, "anew")?;
+        slow_down(&mut cluster, "n1")?;
         ensure!((&*node, &*other) == ("n1", "n1"), "on {node} and {other}");
         let volume = in_the_middle(&mut cluster, &run)?;
         in_the_middle(&mut cluster, &fresh)?;

@@ -291,16 +291,21 @@ pub fn show(cluster: &mut Cluster<'_>, run: &str) -> Result<Value> {
     json(cluster, &format!("run show {run}"))
 }
 
+/// The same, if the coordinator is there, and the words.
+pub fn shown(cluster: &mut Cluster<'_>, run: &str) -> Result<(Option<Value>, String)> {
+    let node = cluster.any()?;
+    let ask = format!("lh-control --dir /cluster/desk --json run show {run}");
+    let ended = cluster.node(node)?.run_within(&ask, PATIENCE)?;
+    Ok((serde_json::from_str(&ended.said).ok(), ended.said))
+}
+
 /// Waits until a run is done, whatever the coordinator does meanwhile: all that
 /// there is of it.
 pub fn is_done(cluster: &mut Cluster<'_>, run: &str) -> Result<Value> {
     let mut last = String::new();
     within(PATIENCE, "the run is done", || {
-        let node = cluster.any()?;
-        let ask = format!("lh-control --dir /cluster/desk --json run show {run}");
-        let ended = cluster.node(node)?.run_within(&ask, PATIENCE)?;
-        last.clone_from(&ended.said);
-        let shown: Option<Value> = serde_json::from_str(&ended.said).ok();
+        let (shown, said) = shown(cluster, run)?;
+        last = said;
         let stands = |shown: &Value| shown["status"]["stands"].as_str().map(str::to_owned);
         match shown.as_ref().and_then(stands).as_deref() {
             Some("done") => Ok(shown),

@@ -3,18 +3,21 @@
 use anyhow::{Result, ensure};
 use longhaul_hwtests::rig::cluster::PATIENCE;
 use longhaul_hwtests::rig::trial::plain;
-use longhaul_hwtests::rig::{Kernel, Mode, trial};
+use longhaul_hwtests::rig::{Cluster, Kernel, Mode, trial};
 
 use crate::dies::went_on;
 use crate::house::{self, MOVER};
 use crate::tapes;
 
-/// A service that has heard from its mover that the drive has refused what it wrote.
-pub const REFUSED: &str = "grep -rl 'taken from this job' /own/longhaul/state";
+/// Waits until a service has heard from its mover that the drive has refused what it
+/// wrote, and has written that down: that the mover has gone is known before.
+pub const REFUSED: &str =
+    "until grep -rl 'taken from this job' /own/longhaul/state; do sleep 0.1; done";
 
 /// Has the mover write slowly, to its end, with pauses of so many seconds: so it is still
-/// under way when something happens. It is the mover itself that writes, again and again.
-pub fn write_slowly(pause: u32) -> String {
+/// under way when something happens, however long the cluster takes to make that happen.
+/// It is the mover itself that writes, again and again.
+pub fn write_slowly(pause: f32) -> String {
     format!(
         "while pkill -STOP -f {MOVER}; do
              sleep {pause}
@@ -22,6 +25,15 @@ pub fn write_slowly(pause: u32) -> String {
              sleep 0.1
          done"
     )
+}
+
+/// Has what is under way on a node take four times as long, so that it is still under way
+/// when the cluster comes to it. What it has read and not written when it is told to end,
+/// it writes in some seconds all the same.
+pub fn slow_down(cluster: &mut Cluster<'_>, node: &str) -> Result<()> {
+    let node = node.trim_start_matches('n').parse()?;
+    cluster.node(node)?.start(&write_slowly(0.3))?;
+    Ok(())
 }
 
 #[test]
@@ -36,7 +48,7 @@ fn r8_r14_r24_an_isolated_mover_writes_not_one_record_more_once_its_drive_is_tak
         cluster.configure("property no-quorum-policy=freeze")?;
         let (run, node) = house::begin(&mut cluster)?;
         ensure!(node == "n1", "it runs on {node}");
-        let slowly = cluster.node(1)?.start(&write_slowly(1))?;
+        let slowly = cluster.node(1)?.start(&write_slowly(1.0))?;
         cluster.set_lan(1, false)?;
         cluster.fencing().wait_until_asked(1, 0, PATIENCE)?;
         trial.say("n1 is said to be dead, and writes");
@@ -51,7 +63,8 @@ fn r8_r14_r24_an_isolated_mover_writes_not_one_record_more_once_its_drive_is_tak
         let before = tapes::digests(&mut cluster)?;
         // It was about to write, was refused, and has told its service why.
         cluster.node(1)?.finish(&slowly, PATIENCE)?;
-        cluster.run(1, REFUSED)?;
+        let noticed = cluster.node(1)?.run_within(REFUSED, PATIENCE)?;
+        noticed.expect_success()?;
         trial.say("n1 has noticed");
         let after = tapes::digests(&mut cluster)?;
         ensure!(

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::application::{is_mounted, runs};
 use crate::house::{self, MOVER};
-use crate::isolated::write_slowly;
+use crate::isolated::{slow_down, write_slowly};
 
 /// How long a node that has lost quorum goes on with what it does.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -25,9 +25,10 @@ fn r12_r24_runs_go_on_when_quorum_is_regained_and_when_all_nodes_start_again() -
         let (own, node) = house::begin_job(&mut cluster, "own")?;
         ensure!(node == "n2", "it runs on {node}");
         // What it writes between two pauses is not a fortieth of it.
-        let slowly = cluster.node(2)?.start(&write_slowly(3))?;
+        let slowly = cluster.node(2)?.start(&write_slowly(3.0))?;
         let (run, node) = house::begin(&mut cluster)?;
         ensure!(node == "n1", "it runs on {node}");
+        slow_down(&mut cluster, &node)?;
         let lost = Instant::now();
         for node in [2, 3] {
             cluster.set_lan(node, false)?;
@@ -54,7 +55,8 @@ fn r12_r24_runs_go_on_when_quorum_is_regained_and_when_all_nodes_start_again() -
         ensure!(why.contains("the node has no quorum"), "{paused}");
         trial.say("both runs are done");
 
-        let (run, _) = house::begin(&mut cluster)?;
+        let (run, node) = house::begin(&mut cluster)?;
+        slow_down(&mut cluster, &node)?;
         cluster.stop_services(&NODES)?;
         trial.say("the cluster is stopped");
         for node in NODES {

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use longhaul_hwtests::rig::cluster::PATIENCE;
 use longhaul_hwtests::rig::trial::plain;
 use longhaul_hwtests::rig::{Cluster, Kernel, Mode, trial};
+use longhaul_hwtests::until::within;
 use serde_json::Value;
 
 use crate::application::{is_mounted, runs};
@@ -24,8 +25,10 @@ fn r14_r15_r24_where_fencing_fails_nothing_is_taken_over_before_the_operators_wo
         }
         trial.say("n1 could not be fenced, twice");
         for ask in ["status".to_owned(), format!("run show {run}")] {
-            let said = house::ask(&mut cluster, &ask)?;
-            ensure!(said.contains("confirm-fenced n1"), "{ask}: {said}");
+            within(PATIENCE, "it is said what is waited for", || {
+                let said = house::ask(&mut cluster, &ask)?;
+                Ok(said.contains("confirm-fenced n1").then_some(()))
+            })?;
         }
         let row = only_attempt(&mut cluster, &run)?;
         ensure!(row["ended"].is_null(), "it has ended: {row}");
