@@ -395,16 +395,33 @@ impl Cluster<'_> {
     /// # Errors
     /// If it does not end.
     pub fn stop_services(&mut self, nodes: &[u8]) -> Result<()> {
-        for program in ["pacemakerd", "corosync"] {
-            self.on_each(nodes, |_, _| {
-                Ok(format!(
-                    "pkill -TERM -x {program}
-                     while pgrep -x {program} >/dev/null; do sleep 0.1; done"
-                ))
-            })?;
-        }
-        Ok(())
+        let said = self.status(*nodes.first().context("no node")?)?;
+        let coordinates = |node: u8| said.contains(&format!("Current DC: n{node} "));
+        self.on_each(nodes, |_, node| {
+            let others = nodes.iter().filter(|other| **other != node);
+            let waits = others.map(|other| {
+                format!(
+                    "until crm_mon -1 --output-as=xml | grep 'name=\"n{other}\" .*shutdown=' |
+                         grep -q 'shutdown=\"true\"\\|expected_up=\"false\"'; do
+                         sleep 0.1
+                     done\n"
+                )
+            });
+            // It hears first that the others want to leave: one that has nobody to ask
+            // ends as it is.
+            let waits: String = waits.filter(|_| coordinates(node)).collect();
+            Ok(waits + &end_script("pacemakerd"))
+        })?;
+        self.on_each(nodes, |_, _| Ok(end_script("corosync")))
     }
+}
+
+/// The commands that have a program end in order, and wait for that.
+fn end_script(program: &str) -> String {
+    format!(
+        "pkill -TERM -x {program}
+         while pgrep -x {program} >/dev/null; do sleep 0.1; done"
+    )
 }
 
 /// Where a resource runs, of what `crm_mon` says.
