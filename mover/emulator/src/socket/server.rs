@@ -28,6 +28,7 @@ const HANDOVER: Duration = Duration::from_secs(1);
 /// A library that is served on a socket.
 #[derive(Debug)]
 pub struct Server {
+    library: Arc<Library>,
     shared: Arc<Shared>,
     socket: PathBuf,
     accepting: Option<JoinHandle<()>>,
@@ -36,7 +37,6 @@ pub struct Server {
 
 #[derive(Debug)]
 struct Shared {
-    library: Arc<Library>,
     stopping: AtomicBool,
     connections: Mutex<Connections>,
     /// A connection has ended.
@@ -75,17 +75,17 @@ impl Server {
         let listener = listen(socket)?;
         let ticker = Ticker::start(Arc::clone(&library))?;
         let shared = Arc::new(Shared {
-            library,
             stopping: AtomicBool::new(false),
             connections: Mutex::default(),
             ended: Condvar::new(),
         });
-        let theirs = Arc::clone(&shared);
+        let theirs = (Arc::clone(&shared), Arc::clone(&library));
         let accepting = thread::Builder::new()
             .name("lh-accept".to_owned())
-            .spawn(move || accept(&theirs, &listener))
+            .spawn(move || accept(&theirs.0, &theirs.1, &listener))
             .map_err(|error| Error::io(socket, "start a thread for it", error))?;
         Ok(Server {
+            library,
             shared,
             socket: socket.to_owned(),
             accepting: Some(accepting),
@@ -95,7 +95,7 @@ impl Server {
 
     /// The library that is served.
     pub fn library(&self) -> &Library {
-        &self.shared.library
+        &self.library
     }
 }
 
@@ -118,7 +118,7 @@ impl Drop for Server {
             connections = wait(&self.shared.ended, connections, PATIENCE);
         }
         drop(connections);
-        self.shared.library.settle();
+        self.library.settle();
         if woken {
             let _ = fs::remove_file(&self.socket);
         }
@@ -162,13 +162,13 @@ fn listen(socket: &Path) -> Result<UnixListener, Error> {
     }
 }
 
-fn accept(shared: &Arc<Shared>, listener: &UnixListener) {
+fn accept(shared: &Arc<Shared>, library: &Arc<Library>, listener: &UnixListener) {
     loop {
         let accepted = listener.accept();
         if shared.stopping.load(Ordering::SeqCst) {
             return;
         }
-        let begun = accepted.and_then(|(stream, _)| begin(shared, stream));
+        let begun = accepted.and_then(|(stream, _)| begin(shared, library, stream));
         if let Err(error) = begun {
             log::warn!("a connection could not be taken: {error}");
             // If descriptors have run out, trying at once changes nothing.
@@ -178,7 +178,7 @@ fn accept(shared: &Arc<Shared>, listener: &UnixListener) {
 }
 
 /// Gives a connection a thread of its own, if there is room.
-fn begin(shared: &Arc<Shared>, mut stream: UnixStream) -> io::Result<()> {
+fn begin(shared: &Arc<Shared>, library: &Arc<Library>, mut stream: UnixStream) -> io::Result<()> {
     let mut connections = lock(&shared.connections);
     if connections.open.len() >= CONNECTIONS_MAX {
         log::warn!("more than {CONNECTIONS_MAX} connections");
@@ -195,11 +195,13 @@ fn begin(shared: &Arc<Shared>, mut stream: UnixStream) -> io::Result<()> {
         },
     );
     drop(connections);
-    let theirs = Arc::clone(shared);
+    let (theirs, library) = (Arc::clone(shared), Arc::clone(library));
     let serve = move || {
-        if let Err(error) = serve(&theirs, id, stream) {
+        if let Err(error) = serve(&theirs, &library, id, stream) {
             log::warn!("a connection was closed: {error}");
         }
+        // Behind the server's end nobody has it open any more.
+        drop(library);
         end(&theirs, id);
     };
     let spawned = thread::Builder::new()
@@ -214,7 +216,7 @@ fn end(shared: &Shared, id: u64) {
 }
 
 /// Serves a connection until its client has gone.
-fn serve(shared: &Shared, id: u64, mut stream: UnixStream) -> io::Result<()> {
+fn serve(shared: &Shared, library: &Library, id: u64, mut stream: UnixStream) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let hello = match Hello::read(&mut stream) {
@@ -224,7 +226,7 @@ fn serve(shared: &Shared, id: u64, mut stream: UnixStream) -> io::Result<()> {
             return Err(error);
         }
     };
-    let units = shared.library.units();
+    let units = library.units();
     let Some(unit) = units.iter().find(|unit| unit.serial() == hello.serial) else {
         return Welcome::NoSuchDevice.write(&mut stream);
     };
