@@ -6,11 +6,10 @@ pub fn newest<T, K: PartialEq>(batch: Vec<T>, key: impl Fn(&T) -> Option<K>) -> 
     let mut seen = Vec::new();
     let mut kept: Vec<T> = Vec::with_capacity(batch.len());
     for one in batch.into_iter().rev() {
-        let key = key(&one);
-        if key.is_some() && seen.contains(&key) {
-            continue;
+        match key(&one) {
+            Some(key) if seen.contains(&key) => continue,
+            key => seen.extend(key),
         }
-        seen.extend(key.is_some().then_some(key));
         kept.push(one);
     }
     kept.reverse();

@@ -161,7 +161,7 @@ fn stays(cluster: &mut Cluster<'_>, run: &str) -> Result<u8> {
         let row = Some(&newest["row"]).filter(|row| row["point"].is_object());
         Ok(row.and_then(|row| row["node"].as_str().map(str::to_owned)))
     })?;
-    let node = node.trim_start_matches('n').parse()?;
+    let node = house::number(&node)?;
     cluster.run(node, &format!("pkill -STOP -f {MOVER}"))?;
     Ok(node)
 }

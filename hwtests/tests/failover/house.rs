@@ -277,6 +277,14 @@ pub fn begin_job(cluster: &mut Cluster<'_>, job: &str) -> Result<(String, String
     Ok((run, node))
 }
 
+/// The number of a node of this name.
+pub fn number(node: &str) -> Result<u8> {
+    let number = node
+        .strip_prefix('n')
+        .and_then(|number| number.parse().ok());
+    number.with_context(|| format!("{node} is no node here"))
+}
+
 /// Waits until a run has written so many bytes that a checkpoint covers.
 pub fn has_written(cluster: &mut Cluster<'_>, run: &str, bytes: u64) -> Result<()> {
     within(PATIENCE, "it has written more", || {

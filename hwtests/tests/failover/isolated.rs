@@ -31,8 +31,9 @@ pub fn write_slowly(pause: f32) -> String {
 /// when the cluster comes to it. What it has read and not written when it is told to end,
 /// it writes in some seconds all the same.
 pub fn slow_down(cluster: &mut Cluster<'_>, node: &str) -> Result<()> {
-    let node = node.trim_start_matches('n').parse()?;
-    cluster.node(node)?.start(&write_slowly(0.3))?;
+    cluster
+        .node(house::number(node)?)?
+        .start(&write_slowly(0.3))?;
     Ok(())
 }
 

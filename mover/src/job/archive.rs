@@ -150,8 +150,8 @@ fn take_notes(
         let batch = [first].into_iter().chain(notes.try_iter());
         let batch = batch.take(BATCH).collect();
         // A disk that is slower than checkpoints come has the newest one all the same.
-        let is_checkpoint = |note: &Note| matches!(note, Note::Checkpoint(_)).then_some(());
-        for note in newest(batch, is_checkpoint) {
+        let checkpoint = |note: &Note| matches!(note, Note::Checkpoint(_)).then_some(());
+        for note in newest(batch, checkpoint) {
             ledger.note(note, progress)?;
         }
     }

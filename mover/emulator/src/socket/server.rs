@@ -79,10 +79,10 @@ impl Server {
             connections: Mutex::default(),
             ended: Condvar::new(),
         });
-        let theirs = (Arc::clone(&shared), Arc::clone(&library));
+        let (theirs, served) = (Arc::clone(&shared), Arc::clone(&library));
         let accepting = thread::Builder::new()
             .name("lh-accept".to_owned())
-            .spawn(move || accept(&theirs.0, &theirs.1, &listener))
+            .spawn(move || accept(&theirs, &served, &listener))
             .map_err(|error| Error::io(socket, "start a thread for it", error))?;
         Ok(Server {
             library,
