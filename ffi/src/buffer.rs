@@ -11,6 +11,7 @@ use std::io;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use memmap2::{Advice, MmapMut};
@@ -152,6 +153,12 @@ impl Pool {
     pub fn take(&self) -> Buffer {
         let slot = self.free.recv().expect("the pool holds its own sender");
         self.buffer(slot)
+    }
+
+    /// Takes a buffer, waiting so long at most until one is free.
+    pub fn take_within(&self, wait: Duration) -> Option<Buffer> {
+        let slot = self.free.recv_timeout(wait).ok()?;
+        Some(self.buffer(slot))
     }
 
     /// Takes a buffer if one is free.

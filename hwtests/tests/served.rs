@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use longhaul_hwtests::compare::{below, expect_equal};
@@ -14,6 +14,7 @@ use longhaul_hwtests::program::{ours, run, run_ours};
 use longhaul_hwtests::scratch::Scratch;
 use longhaul_hwtests::served::{self, Served};
 use longhaul_hwtests::until::until;
+use rustix::process::{Pid, Signal, kill_process};
 
 const SIZES: [&str; 6] = ["--slots", "4", "--cartridges", "3", "--capacity", "256MiB"];
 
@@ -88,31 +89,69 @@ fn a_backup_goes_through_the_socket_and_comes_back() -> Result<()> {
     served.stop()
 }
 
-#[test]
-fn a_drive_outlives_a_mover_that_is_killed() -> Result<()> {
-    let scratch = Scratch::new()?;
-    served::create(&scratch, &SIZES)?;
+/// A served library with a volume in its first drive, whose 50th write hangs.
+fn with_a_drive_that_hangs(scratch: &Scratch) -> Result<Served> {
+    served::create(scratch, &SIZES)?;
     let lib = scratch.join("lib");
-    // One write hangs, so the mover is surely in the middle when it is killed.
     let hang = "[[fault]]\nopcode = \"WRITE(6)\"\nnth = 50\nexecuted = true\nhang = \"5min\"\n";
     fs::write(lib.join("hang.toml"), hang)?;
     let text = fs::read_to_string(lib.join("library.toml"))?;
     let with = text.replacen("[[drives]]\n", "[[drives]]\nfaults = \"hang.toml\"\n", 1);
     fs::write(lib.join("library.toml"), with)?;
-    let served = Served::start(&scratch)?;
-    labelled(&scratch, &served)?;
-    let source = source(&scratch, "source", 40)?;
-    let drive = &served.drives[0];
-    let mut dying = mover(&scratch, drive, "backup")?
-        .arg(&source)
+    let served = Served::start(scratch)?;
+    labelled(scratch, &served)?;
+    Ok(served)
+}
+
+/// A backup that hangs in the middle.
+fn hangs(scratch: &Scratch, drive: &str, source: &Path, more: &[&str]) -> Result<Child> {
+    let mut child = mover(scratch, drive, "backup")?
+        .args(more)
+        .arg(source)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
-    let cartridge = lib.join("cartridges/LH0002L9.vtape");
+    let cartridge = scratch.join("lib/cartridges/LH0002L9.vtape");
     until("the mover is in the middle", || {
-        ensure!(dying.try_wait()?.is_none(), "it has ended");
+        ensure!(child.try_wait()?.is_none(), "it has ended");
         Ok((fs::metadata(&cartridge)?.blocks() * 512 > WRITTEN).then_some(()))
     })?;
+    Ok(child)
+}
+
+/// The files below a folder that a process has open.
+fn open_below(folder: &Path, process: &Child) -> Result<usize> {
+    let open = fs::read_dir(format!("/proc/{}/fd", process.id()))?;
+    let open = open.filter_map(|fd| fs::read_link(fd.ok()?.path()).ok());
+    Ok(open.filter(|path| path.starts_with(folder)).count())
+}
+
+#[test]
+fn r14_a_mover_whose_drive_hangs_closes_its_files_when_it_is_told_to_end() -> Result<()> {
+    let scratch = Scratch::new()?;
+    let served = with_a_drive_that_hangs(&scratch)?;
+    // More than its buffers hold.
+    let source = fs::canonicalize(source(&scratch, "source", 60)?)?;
+    let small = ["--buffer-mib", "8"];
+    let mut hanging = hangs(&scratch, &served.drives[0], &source, &small)?;
+    ensure!(open_below(&source, &hanging)? > 0, "nothing is open");
+    kill_process(Pid::from_child(&hanging), Signal::TERM)?;
+    until("its files are closed", || {
+        ensure!(hanging.try_wait()?.is_none(), "it has ended");
+        Ok((open_below(&source, &hanging)? == 0).then_some(()))
+    })?;
+    hanging.kill()?;
+    hanging.wait()?;
+    served.stop()
+}
+
+#[test]
+fn a_drive_outlives_a_mover_that_is_killed() -> Result<()> {
+    let scratch = Scratch::new()?;
+    let served = with_a_drive_that_hangs(&scratch)?;
+    let source = source(&scratch, "source", 40)?;
+    let drive = &served.drives[0];
+    let mut dying = hangs(&scratch, drive, &source, &[])?;
     // Another process of this host is told who has the drive.
     let second = run(mover(&scratch, drive, "backup")?.arg(&source))?.expect_code(5)?;
     let pid = dying.id().to_string();

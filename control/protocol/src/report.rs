@@ -181,6 +181,9 @@ pub struct Outcome {
     /// It has written nothing to its volumes, so they are as they were before.
     #[serde(default)]
     pub wrote_nothing: bool,
+    /// No process of it was ever there, so it cannot have its drive.
+    #[serde(default)]
+    pub not_begun: bool,
     /// Why it is not 0, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -267,6 +270,7 @@ impl Outcome {
             damaged: false,
             left_off: false,
             wrote_nothing: false,
+            not_begun: false,
             error: None,
             words: None,
             alerts: Vec::new(),

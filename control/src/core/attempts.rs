@@ -226,6 +226,7 @@ impl Coordinator {
         let Some(mut attempt) = self.state.attempts.get(id).cloned() else {
             return;
         };
+        let was_told = self.told_to_move.remove(id);
         if outcome.left_off {
             // Its node was told before the cluster service said anything here.
             self.outputs.push(Output::LookAtCluster);
@@ -252,6 +253,8 @@ impl Coordinator {
                 _ => Ok(()),
             };
             let has_moved = self.has_moved(&run.job.place, &attempt);
+            // Its application may be back by now: told is told.
+            outcome.left_off |= was_told && outcome.exit == ExitStatus::Unfinished;
             let failures = run.failures;
             let mut run = gone_on(run, &outcome, has_moved, now, retry_ms);
             let may_retry = run.job.restart != Restart::None || outcome.wrote_nothing;
@@ -308,7 +311,8 @@ fn let_go(mut drive: Drive, id: &AttemptId, attempt: &Attempt, outcome: &Outcome
         // It had the drive, and whoever had it before has it no more.
         drive.left.retain(|token| *token > attempt.token);
     }
-    if !is_done(outcome) && outcome.exit != ExitStatus::Held {
+    let may_have_it = outcome.exit != ExitStatus::Held && !outcome.not_begun;
+    if !is_done(outcome) && may_have_it {
         drive.leave(attempt.token);
     }
     drive

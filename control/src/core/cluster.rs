@@ -31,6 +31,10 @@ const HEARD_MAX: usize = 100;
 const FAILOVERS_MAX: usize = 1_000;
 /// An operator, as the one who says something.
 const OPERATOR: &str = "an operator";
+/// The coordinator itself.
+const COORDINATOR: &str = "the coordinator";
+/// So many attempts behind one failure are named that have written nothing.
+const IN_VAIN_MAX: usize = 10;
 
 /// What a node's cluster service was heard to tell of another node.
 #[derive(Debug)]
@@ -115,8 +119,6 @@ impl Coordinator {
             has_moved.then(|| (id, attempt.node.clone()))
         });
         let moved: Vec<(AttemptId, Name)> = moved.collect();
-        self.told_to_move
-            .retain(|id| moved.iter().any(|(moved, _)| moved == id));
         for (attempt, node) in moved {
             if self.told_to_move.insert(attempt.clone()) {
                 let how = Stop::Checkpoint;
@@ -372,7 +374,8 @@ impl Coordinator {
         self.outputs.push(Output::Notify(notice));
     }
 
-    /// An attempt follows one that a failure has ended.
+    /// An attempt follows one that a failure has ended, or one that followed it and
+    /// wrote nothing.
     pub(super) fn note_next(&mut self, id: &AttemptId, attempt: &Attempt) {
         let next = Next {
             attempt: id.clone(),
@@ -381,10 +384,34 @@ impl Coordinator {
             ordered: attempt.ordered,
             wrote: None,
         };
-        self.amend_hits(
-            |hit| hit.next.is_none() && hit.attempt.run == id.run,
-            |hit| hit.next = Some(next.clone()),
-        );
+        let wrote = |next: &Next| next.wrote.is_some();
+        let is_meant =
+            |hit: &Hit| hit.attempt.run == id.run && !hit.next.as_ref().is_some_and(wrote);
+        self.note_in_vain(attempt.ordered, is_meant);
+        self.amend_hits(is_meant, |hit| hit.next = Some(next.clone()));
+    }
+
+    /// Writes down what has followed these in vain, before another does.
+    fn note_in_vain(&mut self, now: Time, is_meant: impl Fn(&Hit) -> bool) {
+        let failovers = self.state.failovers.iter();
+        let in_vain = failovers.flat_map(|(of, row)| {
+            let hits = row.hit.iter().filter(|hit| is_meant(hit));
+            hits.filter_map(|hit| Some((of.clone(), hit.next.as_ref()?.attempt.clone())))
+        });
+        let in_vain: Vec<(FailoverId, AttemptId)> = in_vain.collect();
+        for (of, attempt) in in_vain {
+            let end = self.state.attempts.get(&attempt);
+            let end = end.and_then(|attempt| attempt.ended.as_ref());
+            let why = end.and_then(|end| end.error.as_deref());
+            let why = why.unwrap_or("nobody knows why");
+            let said = words(&format!("{attempt} has written nothing: {why}"));
+            self.amend(&of, |row| {
+                let own = row.said.iter().filter(|said| said.by == COORDINATOR);
+                if own.count() < IN_VAIN_MAX {
+                    row.say(now, COORDINATOR, said);
+                }
+            });
+        }
     }
 
     /// And has written something.

@@ -23,7 +23,8 @@ pub enum Why {
     NoQuorum,
     /// Nobody knows where its application is.
     NoPlace(Name),
-    /// The node's service is not there, or is drained.
+    /// The node's service is not there, or is drained, or the cluster does not have
+    /// the node.
     NoService(Name),
     /// No drive that it may use is free and well.
     NoDrive,
@@ -122,7 +123,7 @@ impl Coordinator {
     }
 
     /// The newest attempt of a run, if it was left off.
-    fn left_off(&self, id: &RunId) -> Option<&Attempt> {
+    pub(super) fn left_off(&self, id: &RunId) -> Option<&Attempt> {
         let (_, newest) = self.state.newest(id)?;
         let end = newest.ended.as_ref()?;
         end.left_off.then_some(newest)
@@ -172,11 +173,19 @@ impl Coordinator {
         Ok(node)
     }
 
-    /// Whether something can be begun on a node: its service is there, and it is not
-    /// drained.
+    /// Whether something can be begun on a node: its service is there, it is not
+    /// drained, and the cluster has it.
     pub(super) fn takes_work(&self, node: &Name) -> bool {
         let row = self.state.nodes.get(node);
-        self.is_heard(node) && row.is_some_and(|row| !row.is_drained)
+        self.is_heard(node) && row.is_some_and(|row| !row.is_drained) && !self.is_cut_off(node)
+    }
+
+    /// Whether a node is one of the cluster's that is not up in it. Its service has no
+    /// quorum, and would refuse what it is given.
+    pub(super) fn is_cut_off(&self, node: &Name) -> bool {
+        let cluster = self.cluster.as_ref();
+        let node = cluster.and_then(|cluster| cluster.node(node.as_str()));
+        node.is_some_and(|node| !node.is_up())
     }
 
     /// The drive: if it can be, one that does well and to which there was a path, and the

@@ -15,7 +15,13 @@ impl Coordinator {
     pub(super) fn why_words(&self, now: Time, id: &RunId, run: &Run) -> String {
         match self.why_waits(now, id) {
             None => "it is about to begin".into(),
-            Some(Why::NotYet) => not_yet(now, run),
+            Some(Why::NotYet) => match self.left_off(id).and_then(|of| of.ended.as_ref()) {
+                Some(end) => {
+                    let why = end.error.as_deref().unwrap_or("it must not go on there");
+                    format!("it was left off: {why}; {}", not_yet(now, run))
+                }
+                None => not_yet(now, run),
+            },
             Some(Why::Before(other)) => format!("run {other} of the same job is not over"),
             Some(Why::NoQuorum) => {
                 "this part of the cluster has no quorum, or its cluster service does not answer"
@@ -45,6 +51,9 @@ impl Coordinator {
         match self.state.nodes.get(node) {
             None => format!("no node is called {node}"),
             Some(row) if row.is_drained => format!("node {node} is drained"),
+            Some(_) if self.is_heard(node) && self.is_cut_off(node) => {
+                format!("node {node} is not up in the cluster")
+            }
             Some(_) => format!("the service of node {node} is not connected"),
         }
     }

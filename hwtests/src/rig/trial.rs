@@ -77,6 +77,11 @@ impl Trial {
         self.scratch.join(name)
     }
 
+    /// Says a figure that was measured, which `tools/test` shows at its end.
+    pub fn figure(&self, words: &str) {
+        aloud(&format!("FIGURE: {}: {words}", self.name));
+    }
+
     /// Says when something had come to pass: on failure, and to who asks the
     /// test harness to show it.
     pub fn say(&self, what: &str) {

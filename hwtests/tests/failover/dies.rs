@@ -55,7 +55,7 @@ fn all_on_one_node(name: &'static str, parts: &[Part], fabric: Fabric) -> Result
         trial.say("the run is done");
         let sent = lan.had_no_data(&cluster)?;
         let twice = tapes::written_twice(&mut cluster, &written, &shown)?;
-        trial.say(&format!(
+        trial.figure(&format!(
             "{sent} bytes over the LAN, {twice} bytes written twice"
         ));
         went_on(&shown, 1)?;

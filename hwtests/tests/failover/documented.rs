@@ -28,7 +28,7 @@ const SKIPPED: [(&str, &str); 9] = [
 ];
 
 /// What stands for what the document names: (there, here).
-const NAMES: [(&str, &str); 12] = [
+const NAMES: [(&str, &str); 11] = [
     ("db1", "n1"),
     ("db2", "n2"),
     ("db3", "n3"),
@@ -38,7 +38,6 @@ const NAMES: [(&str, &str); 12] = [
         "/dev/san/database",
     ),
     ("/dev/disk/by-id/wwn-0x600a0b80000f1eef", "/dev/san/data"),
-    ("xfs", "ext4"),
     ("fence_ipmilan", "fence_rig"),
     (" ip=198.51.100.1 username=fence password=…", ""),
     (" lanplus=1", ""),

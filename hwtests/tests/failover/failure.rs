@@ -13,7 +13,7 @@ pub fn told(cluster: &mut Cluster<'_>, trial: &Trial, node: u8) -> Result<String
     trial.say(&told);
     let shown = house::json(cluster, &show)?;
     if let Some(words) = how_long(&shown["row"]) {
-        trial.say(&words);
+        trial.figure(&words);
     }
     Ok(told)
 }

@@ -44,7 +44,7 @@ fn r5_r14_r15_r21_r24_a_backup_moves_when_the_node_that_it_alone_is_on_dies() ->
         trial.say("the run is done");
         went_on(&shown, 1)?;
         let twice = tapes::written_twice(&mut cluster, &written, &shown)?;
-        trial.say(&format!("{twice} bytes were written twice"));
+        trial.figure(&format!("{twice} bytes written twice"));
         let on = runs(&mut cluster, None)?;
         house::restores(&mut cluster, on)?;
         let told = failure::told(&mut cluster, trial, 1)?;

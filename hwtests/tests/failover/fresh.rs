@@ -7,8 +7,8 @@ use longhaul_hwtests::rig::{Cluster, Kernel, Mode, trial};
 use serde_json::Value;
 
 use crate::application::runs;
-use crate::house;
 use crate::isolated::slow_down;
+use crate::{failure, house};
 
 /// What is on a cartridge when it is damaged, in bytes of the archive, at least.
 const MIDDLE: u64 = 20_000_000;
@@ -100,8 +100,14 @@ fn r25_runs_of_a_dead_node_begin_anew_by_policy_and_where_the_medium_is_damaged(
             "{by_policy}"
         );
         ensure!(anew["preempts"][0] == first["token"], "{by_policy}");
-        let told = house::ask(&mut cluster, "failover show n1")?;
-        trial.say(&told);
+        let told = failure::told(&mut cluster, trial, 1)?;
+        let number = between.len() + 2;
+        let words = [
+            format!("{run}#2 has written nothing: "),
+            format!("{run}#{number} has its first checkpoint"),
+            "it begins afresh, as its job says".to_owned(),
+        ];
+        failure::contains(&told, &words)?;
         let on = runs(&mut cluster, None)?;
         house::restores_job(&mut cluster, "anew", on)?;
         house::restores(&mut cluster, on)

@@ -30,7 +30,7 @@ fn r4_r5_r7_r14_r24_backups_follow_planned_moves_and_outlive_the_whole_house() -
         went_along(&mut cluster, &run, "n2")?;
         trial.say("the run is done");
         let sent = lan.had_no_data(&cluster)?;
-        trial.say(&format!("{sent} bytes went over the LAN"));
+        trial.figure(&format!("{sent} bytes over the LAN"));
         cluster.run(2, &format!("crm resource clear {APPLICATION}"))?;
 
         let (run, node) = house::begin(&mut cluster)?;

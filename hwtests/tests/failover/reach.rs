@@ -8,7 +8,7 @@ use longhaul_hwtests::until::within;
 use serde_json::{Value, json};
 
 use crate::application::APPLICATION;
-use crate::house;
+use crate::{failure, house};
 
 /// The only drive that each node reaches: the others are gone from its kernel.
 fn leave(cluster: &mut Cluster<'_>, only: &[(u8, &String)], drives: &[String]) -> Result<()> {
@@ -79,6 +79,12 @@ fn r24_the_volume_is_brought_out_of_a_drive_that_the_new_node_does_not_reach() -
             "{unload}"
         );
         ensure!(unloaded["preempts"][0] == began["token"], "{unload}");
+        let told = failure::told(&mut cluster, trial, 1)?;
+        let words = [
+            format!("{run}#2 has written nothing: "),
+            format!("{run}#3 has its first checkpoint"),
+        ];
+        failure::contains(&told, &words)?;
         house::restores(&mut cluster, 2)
     })
 }

@@ -81,6 +81,11 @@ impl Tries {
         }
     }
 
+    /// Whether nothing has failed yet.
+    pub(super) fn are_first(&self) -> bool {
+        self.failed_at.is_none()
+    }
+
     /// Pauses before the command is sent again.
     ///
     /// # Errors

@@ -194,6 +194,12 @@ impl Drive {
                 step => {
                     good = 0;
                     self.leave_dead_path(&step);
+                    if let Step::Unknown(problem) = &step
+                        && tries.are_first()
+                    {
+                        let path = self.patience.path.as_secs();
+                        log::warn!("{}: {name}: {problem}; waiting up to {path} s", self.label);
+                    }
                     tries
                         .pause_patiently(step)
                         .map_err(|problem| self.fail(name, problem))?;

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use longhaul_ffi::buffer::{Pool, Span};
@@ -30,6 +31,10 @@ const READS: u32 = 512;
 /// Reads that are queued before the kernel is told: neighbours on the disk
 /// become one request.
 const SUBMIT_EVERY: usize = 64;
+
+/// How often it is looked whether the job is told to end, while the drive has all
+/// buffers.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Why assembling stopped.
 #[derive(Debug, Error)]
@@ -455,7 +460,8 @@ impl<'a> Assembler<'a> {
     }
 
     /// A buffer from the pool. While there is none, reads that end let records
-    /// go, and the drive gives them back.
+    /// go, and the drive gives them back. One that hangs gives none back, and files
+    /// are not to stay open for its sake when the job is told to end.
     fn buffer(&mut self) -> Result<longhaul_ffi::buffer::Buffer, AssembleError> {
         loop {
             if self.progress.stopping() {
@@ -468,10 +474,11 @@ impl<'a> Assembler<'a> {
             if let Some(buffer) = self.pool.try_take() {
                 return Ok(buffer);
             }
-            if self.ring.in_flight() == 0 {
-                return Ok(self.pool.take());
+            if self.ring.in_flight() > 0 {
+                self.reap(true)?;
+            } else if let Some(buffer) = self.pool.take_within(LOOK) {
+                return Ok(buffer);
             }
-            self.reap(true)?;
         }
     }
 

@@ -133,6 +133,7 @@ fn broken_off(now: Time, why: &str) -> Outcome {
 fn not_begun(now: Time, why: &str) -> Outcome {
     Outcome {
         wrote_nothing: true,
+        not_begun: true,
         ..broken_off(now, why)
     }
 }

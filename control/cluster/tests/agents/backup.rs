@@ -127,6 +127,13 @@ fn r14_a_service_that_does_not_take_note_of_a_mount_keeps_no_application_from_st
     backup.0.script("bin/timeout", quick);
     assert_eq!(backup.run("start").code, 0);
     assert_eq!(backup.run("monitor").code, 0);
+    // It is told again until it does, and then no more.
+    fs::remove_file(backup.0.path("asked")).expect("it was asked");
+    fs::write(backup.0.path("admit"), "exit 0").expect("a file");
+    for _ in 0..2 {
+        assert_eq!(backup.run("monitor").code, 0);
+        assert_eq!(backup.0.file("asked").lines().count(), 1);
+    }
 }
 
 #[test]
