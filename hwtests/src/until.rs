@@ -7,8 +7,10 @@ use anyhow::{Result, bail};
 
 /// Longer than anything takes on a machine that has other things to do.
 pub const PATIENCE: Duration = Duration::from_secs(90);
-/// Between two looks.
+/// Between the first two looks, and between any two at most. To look costs something, so
+/// it is done less often the longer it takes.
 const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE_MAX: Duration = Duration::from_millis(500);
 
 /// Waits until it is there.
 ///
@@ -32,9 +34,10 @@ pub fn within<T>(
         if let Some(found) = look()? {
             return Ok(found);
         }
-        if begun.elapsed() > patience {
+        let waited = begun.elapsed();
+        if waited > patience {
             bail!("not within {} s: {what}", patience.as_secs());
         }
-        thread::sleep(PAUSE);
+        thread::sleep((waited / 10).clamp(PAUSE, PAUSE_MAX));
     }
 }

@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -34,8 +33,6 @@ const NODE_MEMORY_MIB: u32 = 512;
 /// What of a node outlives its power: a file system of so many MiB.
 const OWN_DISK_MIB: u32 = 512;
 const SAN_MEMORY_MIB: u32 = 2048;
-/// Between two questions to a cluster service, which cost a host some time.
-const PAUSE: Duration = Duration::from_millis(200);
 /// What is asked.
 const STATUS: &str = "crm_mon -1 --inactive --fence-history=3";
 
@@ -192,11 +189,7 @@ impl Cluster<'_> {
         let mut last = String::new();
         let waited = within(PATIENCE, what, || {
             last = self.node(node)?.run_within(STATUS, PATIENCE)?.said;
-            let is_true = is_true(&last);
-            if !is_true {
-                thread::sleep(PAUSE);
-            }
-            Ok(is_true.then_some(()))
+            Ok(is_true(&last).then_some(()))
         });
         waited.with_context(|| format!("n{node} says:\n{last}"))?;
         Ok(last)

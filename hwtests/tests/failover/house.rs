@@ -1,9 +1,6 @@
 //! Longhaul in a cluster: the coordinator is a resource of it, each node has a
 //! backup service, and a job follows the application.
 
-use std::thread;
-use std::time::Duration;
-
 use anyhow::{Context, Result, ensure};
 use longhaul_hwtests::rig::cluster::{NODES, PATIENCE};
 use longhaul_hwtests::rig::{Cluster, Fabric, Job, Kernel, Trial};
@@ -27,8 +24,6 @@ const TO: &str = "/own/restored";
 pub const MOVER: &str = "'lh-mover.* attempt'";
 /// What is backed up, in megabytes: so much that it takes some seconds.
 pub const SIZE: u32 = 140;
-/// What is asked of the coordinator while it may be moving.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// A cluster with the application on n1, the coordinator on this node, and a job that
 /// follows the application.
@@ -318,10 +313,7 @@ pub fn is_done(cluster: &mut Cluster<'_>, run: &str) -> Result<Value> {
         match shown.as_ref().and_then(stands).as_deref() {
             Some("done") => Ok(shown),
             Some("failed" | "held") => anyhow::bail!("it has failed"),
-            _ => {
-                thread::sleep(PAUSE);
-                Ok(None)
-            }
+            _ => Ok(None),
         }
     })
     .with_context(|| last)
