@@ -150,9 +150,7 @@ impl Coordinator {
             Some(own) => cluster_service(own),
             None => "the coordinator's cluster service".into(),
         };
-        if node.is_up() {
-            self.is_back(now, name);
-        } else if node.unclean || (!node.online && (is_new || is_hit)) {
+        if node.unclean || (!node.online && (is_new || is_hit)) {
             let open = self.open_failover(name);
             let is_dead = open.is_some_and(|(_, row)| row.dead.is_some());
             let words = match (node.unclean, node.online) {
@@ -171,6 +169,10 @@ impl Coordinator {
         } else if !snapshot.stonith_enabled && !node.online && !node.unclean {
             self.followed(now, name);
         }
+        // It may have been fenced and be there again: that is one failure.
+        if node.is_up() {
+            self.is_back(now, name);
+        }
     }
 
     fn note_fenced(&mut self, name: &Name, at: Time) {
@@ -188,8 +190,10 @@ impl Coordinator {
 
     /// The failure of a node that is not over.
     fn open_failover(&self, name: &Name) -> Option<(FailoverId, &Failover)> {
-        let (id, row) = self.newest_failover(name)?;
-        row.back.is_none().then(|| (id.clone(), row))
+        // The newest may bear an older time: the clock was set back.
+        let mut known = self.state.failovers.iter();
+        let open = known.find(|(id, row)| id.node == *name && row.back.is_none());
+        open.map(|(id, row)| (id.clone(), row))
     }
 
     /// A node is lost: that is written down, with what others have said of it.

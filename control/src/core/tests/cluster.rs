@@ -238,6 +238,39 @@ fn a_node_that_was_fenced_and_is_there_again_has_forgotten_what_it_did() {
 }
 
 #[test]
+fn r20_a_failure_is_written_down_once_though_the_clock_was_set_back() {
+    let (mut bed, _) = bed();
+    let mut view = all_well("n2");
+    lost(&mut view, "n1", true);
+    bed.said(view.clone());
+    bed.said(all_well("n2"));
+    bed.now -= 60_000;
+    for _ in 0..3 {
+        bed.now += 1_000;
+        bed.said(view.clone());
+    }
+    assert_eq!(bed.failovers().len(), 2);
+    bed.said(all_well("n2"));
+    let failovers = bed.failovers();
+    assert!(failovers.iter().all(|(_, row)| row.back.is_some()));
+}
+
+#[test]
+fn r20_a_node_that_is_back_when_its_fencing_is_heard_of_has_failed_once() {
+    let (mut bed, _) = bed();
+    let mut view = all_well("n2");
+    lost(&mut view, "n1", true);
+    bed.said(view);
+    let mut view = all_well("n2");
+    fenced(&mut view, "n1", bed.now);
+    bed.said(view);
+    let [(_, row)] = bed.failovers()[..] else {
+        panic!("{:?}", bed.failovers());
+    };
+    assert!(row.hit.len() == 1 && row.back.is_some());
+}
+
+#[test]
 fn without_fencing_only_what_runs_elsewhere_now_goes_on_there() {
     let (mut bed, _) = bed();
     bed.handle(Input::Gone(name("n1")));
