@@ -6,7 +6,7 @@
 use anyhow::{Context, Result};
 use longhaul_control::core::state::Attempt;
 use longhaul_protocol::job::Restart;
-use longhaul_protocol::{Name, RunId};
+use longhaul_protocol::{AttemptId, Name};
 
 use crate::world::{Event, World};
 
@@ -21,7 +21,7 @@ const OTHERS: &str = "a node dies while two others write";
 const CUT: &str = "a node that is cut off is said to be fenced, and is not";
 const FROZEN: &str = "a node that is frozen is said to be fenced, and is not";
 const LOST: &str = "a node dies, and fencing fails until an operator's word";
-const TWICE: &str = "a node dies where a run goes on that had outlived another";
+const TWICE: &str = "a node dies while a run goes on there that had outlived another, now back";
 const ALL: &str = "all nodes stop";
 const MOVED: &str = "an application is moved";
 const QUORUM: &str = "quorum is lost";
@@ -46,6 +46,9 @@ pub const KINDS: [&str; 15] = [
     UNLOADED,
 ];
 
+/// Of the things that go wrong, this one: a node dies.
+const DIES: u64 = 2;
+
 /// One thing that goes wrong.
 pub fn trouble(world: &mut World) -> Result<()> {
     let node = any(world, &world.nodes.keys().cloned().collect::<Vec<_>>());
@@ -53,15 +56,22 @@ pub fn trouble(world: &mut World) -> Result<()> {
         world,
         &world.library.drives.keys().cloned().collect::<Vec<_>>(),
     );
-    let (node, drive) = (node.context("a node")?, drive.context("a drive")?);
+    let (mut node, drive) = (node.context("a node")?, drive.context("a drive")?);
     let after = 100 + world.chance.below(8_000);
-    match world.chance.below(16) {
+    let mut what = world.chance.below(16);
+    // Chance alone has a second node die in time too rarely.
+    if let Some(second) = seconds(world).pop()
+        && world.chance.per_mille(300)
+    {
+        (node, what) = (second, DIES);
+    }
+    match what {
         0 => coordinator_dies(world, after),
         1 => {
             world.crash_node(&node);
             world.later(after, Event::NodeStarts(node));
         }
-        2 => node_dies(world, &node, after),
+        DIES => node_dies(world, &node, after),
         3 => {
             cut(world, &node)?;
             world.later(after, Event::Heal(node));
@@ -128,12 +138,30 @@ fn any(world: &mut World, of: &[Name]) -> Option<Name> {
     (count > 0).then(|| of[world.chance.below(count) as usize].clone())
 }
 
-/// The runs and attempts that are under way, of those that are meant.
-fn under_way(world: &World, is_meant: impl Fn(&Attempt) -> bool) -> Vec<(RunId, Attempt)> {
+/// The attempts that are under way, of those that are meant.
+fn under_way(world: &World, is_meant: impl Fn(&Attempt) -> bool) -> Vec<(AttemptId, Attempt)> {
     let attempts = world.center.rows.attempts.iter();
     let open = attempts.filter(|(_, one)| one.ended.is_none() && is_meant(one));
-    open.map(|(id, one)| (id.run.clone(), one.clone()))
-        .collect()
+    open.map(|(id, one)| (id.clone(), one.clone())).collect()
+}
+
+/// The nodes where something goes on for which another node has died, which is back.
+fn seconds(world: &World) -> Vec<Name> {
+    let goes_on = under_way(world, |one| one.resumes.is_some()).into_iter();
+    let goes_on = goes_on.filter(|(id, one)| has_outlived(world, id, one));
+    goes_on.map(|(_, one)| one.node).collect()
+}
+
+/// Whether an attempt goes on with what the failure of another node has ended, and that
+/// node has been started again and is a member.
+fn has_outlived(world: &World, id: &AttemptId, one: &Attempt) -> bool {
+    let mut failures = world.center.rows.failovers.iter();
+    failures.any(|(of, row)| {
+        let first = world.nodes.get(&of.node);
+        let is_there = row.back.is_some() && first.is_some_and(|first| first.service.is_some());
+        let mut next = row.hit.iter().filter_map(|hit| hit.next.as_ref());
+        is_there && of.node != one.node && next.any(|next| next.attempt == *id)
+    })
 }
 
 fn is_on(node: &Name) -> impl Fn(&Attempt) -> bool {
@@ -164,13 +192,13 @@ fn node_dies(world: &mut World, node: &Name, after: u64) {
     if under_way(world, |one| one.node != *node).len() > 1 {
         hit(world, OTHERS, is_on(node));
     }
-    hit(world, TWICE, |one| {
-        one.node == *node && one.resumes.is_some()
-    });
+    if seconds(world).contains(node) {
+        *world.hits.entry(TWICE).or_default() += 1;
+    }
     let runs = under_way(world, is_on(node));
     let damages = world.chance.per_mille(200);
     world.crash_node(node);
-    for (run, attempt) in &runs {
+    for (AttemptId { run, .. }, attempt) in &runs {
         let row = world.center.rows.runs.get(run);
         let is_fresh = row.is_some_and(|row| row.job.restart == Restart::Fresh);
         if is_fresh && attempt.point.is_some() {
