@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::chance::Chance;
 use crate::mover::BAD;
 use crate::tape::{CAPACITY, Drive};
-use crate::troubles::{UNLOADED, trouble};
+use crate::troubles::{RECORDED, UNLOADED, trouble};
 use crate::world::{Event, Node, World};
 
 /// For how long something goes wrong, in milliseconds.
@@ -85,7 +85,7 @@ pub fn run(seed: u64) -> Result<Summary> {
         go_on(&mut world, next)?;
     }
     world.check_end()?;
-    count_unloads(&mut world);
+    count_rows(&mut world);
     let rows = &world.center.rows;
     Ok(Summary {
         events: world.events,
@@ -98,14 +98,18 @@ pub fn run(seed: u64) -> Result<Summary> {
     })
 }
 
-/// Counts what only the end shows: volumes that were brought out of drives for others.
-fn count_unloads(world: &mut World) {
+/// Counts what only the end shows: volumes that were brought out of drives for others,
+/// and what is written down of nodes that have failed.
+fn count_rows(world: &mut World) {
     let rows = &world.center.rows;
     let unloads = rows.runs.values();
     let unloads = unloads.filter(|run| matches!(run.job.work.kind, Kind::Unload(_)));
     let unloads = unloads.filter(|run| matches!(run.state, RunState::Done(_)));
     let unloads = unloads.count() as u64;
     *world.hits.entry(UNLOADED).or_default() += unloads;
+    let of_hosts = world.center.rows.failovers.values();
+    let of_hosts = of_hosts.filter(|row| row.was_coordinator).count() as u64;
+    *world.hits.entry(RECORDED).or_default() += of_hosts;
 }
 
 /// How many volumes were found to be bad: none but those that are.
@@ -268,6 +272,9 @@ fn job(world: &mut World, number: u64, nodes: &[Name]) -> Job {
 /// Nothing goes wrong any more, and everything is as it should be.
 fn calm(world: &mut World) -> Result<()> {
     world.is_calm = true;
+    for node in world.nodes.keys().cloned().collect::<Vec<_>>() {
+        world.heal(&node)?;
+    }
     world.start_center()?;
     // What is due by now is all that has to be done.
     world.center(Input::Tick)?;
@@ -280,9 +287,6 @@ fn calm(world: &mut World) -> Result<()> {
         .collect::<Vec<_>>()
     {
         world.operator(Command::RemoveSchedule { schedule })?;
-    }
-    for node in world.nodes.keys().cloned().collect::<Vec<_>>() {
-        world.later(0, Event::Heal(node));
     }
     Ok(())
 }

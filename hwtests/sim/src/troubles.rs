@@ -3,6 +3,8 @@
 //! What comes in the middle of something is counted, by these kinds: chance has to try
 //! each of them often.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result};
 use longhaul_control::core::state::Attempt;
 use longhaul_protocol::job::Restart;
@@ -13,11 +15,14 @@ use crate::world::{Event, World};
 /// Volumes were brought out of drives that the node which wanted them did not reach.
 pub const UNLOADED: &str = "unloaded for another node";
 const COORDINATOR: &str = "the coordinator dies, and no node";
-const BOTH: &str = "a node dies with the coordinator";
-const NODE: &str = "a node dies, and not the coordinator";
+const BOTH: &str = "a node dies that runs the coordinator and a backup";
+const HOST: &str = "a node dies that runs the coordinator alone, while others back up";
+const NODE: &str = "a node dies that runs a backup alone";
+/// What is written down of it says so.
+pub const RECORDED: &str = "the failure of the coordinator's node is written down as that";
 const FRESH: &str = "a node dies, and its run begins afresh by policy";
 const DAMAGED: &str = "a node dies, and what its run has written is damaged";
-const OTHERS: &str = "a node dies while two others write";
+const OTHERS: &str = "a node dies while two others back up to two drives";
 const CUT: &str = "a node that is cut off is said to be fenced, and is not";
 const FROZEN: &str = "a node that is frozen is said to be fenced, and is not";
 const LOST: &str = "a node dies, and fencing fails until an operator's word";
@@ -28,10 +33,12 @@ const QUORUM: &str = "quorum is lost";
 const PATH: &str = "a node loses the path to its drive";
 
 /// All kinds that are counted.
-pub const KINDS: [&str; 15] = [
+pub const KINDS: [&str; 17] = [
     COORDINATOR,
     BOTH,
+    HOST,
     NODE,
+    RECORDED,
     FRESH,
     DAMAGED,
     OTHERS,
@@ -77,7 +84,7 @@ pub fn trouble(world: &mut World) -> Result<()> {
             world.later(after, Event::Heal(node));
         }
         4 => {
-            world.nodes.get_mut(&node).context("a node")?.is_frozen = true;
+            world.freeze(&node);
             world.later(after, Event::Heal(node));
         }
         5 => lied_about(world, node, after)?,
@@ -105,10 +112,8 @@ pub fn trouble(world: &mut World) -> Result<()> {
             world.later(back, Event::NodeStarts(node));
         }
         12 => {
-            hit(world, BOTH, is_on(&node));
-            world.crash_center();
-            world.later(after + 1_000, Event::CenterStarts);
-            node_dies(world, &node, after);
+            let host = world.center.node.clone().unwrap_or(node);
+            node_dies(world, &host, after);
         }
         13 => all_stop(world, after),
         14 => path_breaks(world, node, drive, after)?,
@@ -184,20 +189,32 @@ fn coordinator_dies(world: &mut World, after: u64) {
     world.later(after + away, Event::CenterStarts);
 }
 
-/// A node dies, is fenced, and comes back.
-fn node_dies(world: &mut World, node: &Name, after: u64) {
-    if world.center.core.is_some() {
-        hit(world, NODE, is_on(node));
+/// Counts what a node that dies takes with it.
+fn count_death(world: &mut World, node: &Name) {
+    let is_host = world.center.core.is_some() && world.center.node.as_ref() == Some(node);
+    let has_backup = !under_way(world, is_on(node)).is_empty();
+    match (is_host, has_backup) {
+        (true, true) => hit(world, BOTH, |_| true),
+        (true, false) => hit(world, HOST, |_| true),
+        (false, _) if world.center.core.is_some() => hit(world, NODE, is_on(node)),
+        (false, _) => {}
     }
-    if under_way(world, |one| one.node != *node).len() > 1 {
-        hit(world, OTHERS, is_on(node));
+    let others = under_way(world, |one| one.node != *node).into_iter();
+    let others: BTreeSet<Name> = others.map(|(_, one)| one.node).collect();
+    if others.len() > 1 {
+        hit(world, OTHERS, |_| true);
     }
     if seconds(world).contains(node) {
-        *world.hits.entry(TWICE).or_default() += 1;
+        hit(world, TWICE, |_| true);
     }
+}
+
+/// A node dies, is fenced, and comes back.
+fn node_dies(world: &mut World, node: &Name, after: u64) {
+    count_death(world, node);
     let runs = under_way(world, is_on(node));
     let damages = world.chance.per_mille(200);
-    world.crash_node(node);
+    world.power_off(node);
     for (AttemptId { run, .. }, attempt) in &runs {
         let row = world.center.rows.runs.get(run);
         let is_fresh = row.is_some_and(|row| row.job.restart == Restart::Fresh);
@@ -224,7 +241,7 @@ fn lied_about(world: &mut World, node: Name, after: u64) -> Result<()> {
         cut(world, &node)?;
     } else {
         hit(world, FROZEN, is_on(&node));
-        world.nodes.get_mut(&node).context("a node")?.is_frozen = true;
+        world.freeze(&node);
     }
     world.later(after, Event::Fenced(node.clone()));
     let back = after + world.chance.below(10_000);
@@ -262,7 +279,7 @@ fn all_stop(world: &mut World, after: u64) {
     hit(world, ALL, |_| true);
     world.crash_center();
     for node in world.nodes.keys().cloned().collect::<Vec<_>>() {
-        world.crash_node(&node);
+        world.power_off(&node);
         let late = world.chance.below(5_000);
         world.later(after + late, Event::NodeStarts(node));
     }
@@ -272,6 +289,8 @@ fn all_stop(world: &mut World, after: u64) {
 fn cut(world: &mut World, node: &Name) -> Result<()> {
     let link = world.nodes.get(node).and_then(|node| node.link);
     world.nodes.get_mut(node).context("a node")?.is_cut = true;
+    // Without quorum the coordinator is stopped.
+    world.loses_center(node);
     match link {
         Some(link) => world.break_link(link, node),
         None => Ok(()),

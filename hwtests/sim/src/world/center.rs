@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, ensure};
+use longhaul_control::core::failover::Failover;
 use longhaul_control::core::state::{Change, State};
 use longhaul_control::core::{Coordinator, Input, Output, Settings};
 use longhaul_protocol::order::{Order, What};
@@ -24,6 +25,10 @@ pub(crate) struct Center {
     pub catalog: BTreeSet<RunId>,
     /// The connection of each node.
     pub(super) links: BTreeMap<Name, u64>,
+    /// The node where it runs, or has run last.
+    pub node: Option<Name>,
+    /// The node where it ran before, if the cluster has not said since that this is there.
+    pub(super) before: Option<Name>,
 }
 
 impl World {
@@ -31,6 +36,10 @@ impl World {
         if self.center.core.is_some() {
             return Ok(());
         }
+        let Some(node) = self.home() else {
+            self.later(500, Event::CenterStarts);
+            return Ok(());
+        };
         // The rows are the replay of the changes.
         let mut replayed = State::default();
         for change in &self.center.changes {
@@ -45,12 +54,55 @@ impl World {
             alive_ms: ALIVE_MS,
             retry_ms: 1_000,
             is_clustered: true,
-            ..Settings::default()
+            node: Some(node.clone()),
         };
+        self.moves_in(node);
         let (core, outputs) = Coordinator::start(settings, self.center.rows.clone());
         self.center.core = Some(core);
         self.carry_out(outputs)?;
         self.look_at_cluster()
+    }
+
+    /// Where the cluster runs the coordinator: where it was; or elsewhere, but not before
+    /// it is sure that it does nothing there any more.
+    fn home(&mut self) -> Option<Name> {
+        let old = self.center.node.clone();
+        let is_up = old.as_ref().is_some_and(|old| self.is_up(old));
+        let is_over = old.as_ref().is_none_or(|old| self.down.contains(old));
+        if !is_up && !is_over {
+            return None;
+        }
+        let others = self.nodes.keys().filter(|name| Some(*name) != old.as_ref());
+        let others: Vec<Name> = others.filter(|name| self.is_up(name)).cloned().collect();
+        if others.is_empty() || (is_up && self.chance.per_mille(700)) {
+            return old.filter(|_| is_up);
+        }
+        let to = self.chance.below(others.len() as u64) as usize;
+        others.get(to).cloned()
+    }
+
+    /// Remembers where it ran before, as the database does. A failure that was known
+    /// before it ran there is not its.
+    fn moves_in(&mut self, node: Name) {
+        let before = self.center.rows.counters.host.clone();
+        let before = before.filter(|before| *before != node && self.open_failure(before).is_none());
+        self.center.before = before;
+        self.center.node = Some(node);
+    }
+
+    /// What is written down of a node that has failed and is not back.
+    pub(super) fn open_failure(&self, node: &Name) -> Option<&Failover> {
+        let mut known = self.center.rows.failovers.iter();
+        let open = known.find(|(id, row)| id.node == *node && row.back.is_none());
+        open.map(|(_, row)| row)
+    }
+
+    /// With its node the coordinator is gone, and the cluster starts it again.
+    pub fn loses_center(&mut self, node: &Name) {
+        if self.center.node.as_ref() == Some(node) && self.center.core.is_some() {
+            self.crash_center();
+            self.later(1_000, Event::CenterStarts);
+        }
     }
 
     pub fn crash_center(&mut self) {
@@ -84,6 +136,7 @@ impl World {
                         let is_new = !self.center.rows.attempts.contains_key(id) && id.number > 0;
                         ensure!(!is_new || !self.is_told_split, "{id} begins without quorum");
                     }
+                    self.check_host(change)?;
                     self.center.rows.apply(change.clone());
                     self.center.changes.push(change.clone());
                 }
@@ -115,6 +168,20 @@ impl World {
             }
             self.send_out(output);
         }
+        Ok(())
+    }
+
+    /// The failure of a node is written down as the coordinator's where it is that.
+    fn check_host(&self, change: &Change) -> Result<()> {
+        let Change::Failover(id, row) = change else {
+            return Ok(());
+        };
+        let is_host = self.center.before.as_ref() == Some(&id.node);
+        ensure!(
+            self.center.rows.failovers.contains_key(id) || row.was_coordinator == is_host,
+            "{id}: the coordinator ran there: {is_host}, and it says {}",
+            row.was_coordinator
+        );
         Ok(())
     }
 

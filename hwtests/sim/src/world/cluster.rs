@@ -1,6 +1,6 @@
 //! The cluster: who is a member, who was fenced, and where applications run.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use longhaul_cluster::{FenceStatus, Fencing, Node, Resource, Role, Snapshot};
 use longhaul_control::core::Input;
 use longhaul_protocol::{AttemptId, Command, Name};
@@ -11,17 +11,12 @@ impl World {
     /// What the cluster service of the coordinator's node says, whose part of the
     /// cluster has quorum unless none has.
     pub(super) fn look_at_cluster(&mut self) -> Result<()> {
-        let nodes = self.nodes.iter().map(|(name, node)| {
-            let is_down = self.down.contains(name);
+        let nodes = self.nodes.keys().map(|name| Node {
+            name: name.to_string(),
+            online: self.is_up(name),
             // Who cannot be heard may still be writing.
-            let is_lost = self.lost.contains_key(name);
-            let unclean = !is_down && (is_lost || node.is_cut || node.is_frozen);
-            Node {
-                name: name.to_string(),
-                online: !is_down && !unclean,
-                unclean,
-                ..Node::default()
-            }
+            unclean: !self.is_up(name) && !self.down.contains(name),
+            ..Node::default()
         });
         let resources = self.applications.iter().map(|(name, node)| Resource {
             id: name.to_string(),
@@ -50,7 +45,36 @@ impl World {
             ..Snapshot::default()
         };
         self.is_told_split = self.is_split;
-        self.center(Input::Cluster(Some(Box::new(snapshot))))
+        self.center(Input::Cluster(Some(Box::new(snapshot))))?;
+        self.check_former()
+    }
+
+    /// Where the coordinator ran before is known to have failed, until it is back.
+    fn check_former(&mut self) -> Result<()> {
+        // One that has died over this may have written nothing down.
+        if self.center.core.is_none() || self.is_split {
+            return Ok(());
+        }
+        let Some(before) = self.center.before.clone() else {
+            return Ok(());
+        };
+        if self.is_up(&before) {
+            self.center.before = None;
+            return Ok(());
+        }
+        let known = self.open_failure(&before);
+        ensure!(
+            known.is_some_and(|row| row.was_coordinator),
+            "the coordinator's node {before} is gone, and what is known of that is {known:?}"
+        );
+        Ok(())
+    }
+
+    /// Whether a node is a member of which nobody doubts anything.
+    pub fn is_up(&self, name: &Name) -> bool {
+        let is_gone = self.down.contains(name) || self.lost.contains_key(name);
+        let node = self.nodes.get(name).filter(|_| !is_gone);
+        node.is_some_and(|node| !node.is_off && !node.is_cut && !node.is_frozen)
     }
 
     /// The cluster has fenced a node, as it believes, and runs what ran there on
@@ -59,6 +83,7 @@ impl World {
         self.lost.remove(name);
         self.down.insert(name.clone());
         self.fenced.insert(name.clone(), self.time());
+        self.loses_center(name);
         let here = self.applications.iter().filter(|(_, node)| *node == name);
         let here: Vec<Name> = here.map(|(application, _)| application.clone()).collect();
         for application in here {
@@ -77,7 +102,7 @@ impl World {
         if !self.down.contains(name) {
             self.lost.insert(name.clone(), held);
         }
-        self.crash_node(name);
+        self.power_off(name);
     }
 
     /// An operator has seen that a lost node is off, and says so: to the coordinator,
@@ -95,12 +120,8 @@ impl World {
         let Some(from) = self.applications.get(&application) else {
             return;
         };
-        let others = self.nodes.iter().filter(|(name, node)| {
-            let is_gone = self.down.contains(*name) || self.lost.contains_key(*name);
-            let is_there = !is_gone && !node.is_cut && !node.is_frozen;
-            is_there && *name != from
-        });
-        let others: Vec<Name> = others.map(|(name, _)| name.clone()).collect();
+        let others = self.nodes.keys().filter(|name| *name != from);
+        let others: Vec<Name> = others.filter(|name| self.is_up(name)).cloned().collect();
         if others.is_empty() {
             return;
         }

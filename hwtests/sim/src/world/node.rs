@@ -27,6 +27,8 @@ pub(crate) struct Node {
     pub link: Option<u64>,
     pub is_cut: bool,
     pub is_frozen: bool,
+    /// It has no power.
+    pub is_off: bool,
     /// What came while it was frozen, and on which connection.
     pub(super) inbox: Vec<(u64, Order)>,
     pub(super) boots: u128,
@@ -38,6 +40,7 @@ impl World {
         self.down.remove(name);
         self.lost.remove(name);
         let node = self.nodes.get_mut(name).context("a node")?;
+        node.is_off = false;
         if node.service.is_some() {
             return Ok(());
         }
@@ -72,8 +75,7 @@ impl World {
         self.node(name, devices)
     }
 
-    /// The service dies, and with it the processes of its attempts; with the
-    /// whole node the connection does not even say so.
+    /// The service dies, and with it the processes of its attempts.
     pub fn crash_node(&mut self, name: &Name) {
         let Some(node) = self.nodes.get_mut(name) else {
             return;
@@ -85,6 +87,24 @@ impl World {
         if let Some(link) = node.link.take() {
             self.later(5, Event::Break(link, name.clone()));
         }
+    }
+
+    /// The whole node dies, and the coordinator if it runs there.
+    pub fn power_off(&mut self, name: &Name) {
+        self.crash_node(name);
+        if let Some(node) = self.nodes.get_mut(name) {
+            node.is_off = true;
+        }
+        self.loses_center(name);
+    }
+
+    /// It does nothing, and says nothing. When it comes back, its coordinator has been
+    /// told that it is over.
+    pub fn freeze(&mut self, name: &Name) {
+        if let Some(node) = self.nodes.get_mut(name) {
+            node.is_frozen = true;
+        }
+        self.loses_center(name);
     }
 
     pub fn node(&mut self, name: &Name, input: service::Input) -> Result<()> {
@@ -277,7 +297,7 @@ impl World {
         self.node(name, cluster)
     }
 
-    pub(super) fn heal(&mut self, name: &Name) -> Result<()> {
+    pub fn heal(&mut self, name: &Name) -> Result<()> {
         let mut inbox = Vec::new();
         if let Some(node) = self.nodes.get_mut(name) {
             node.is_cut = false;
