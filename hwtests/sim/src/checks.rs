@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 use longhaul_control::core::state::RunState;
+use longhaul_protocol::run::Token;
 use longhaul_protocol::{AttemptId, ExitStatus, RunId};
 
 use crate::mover::{Mover, RECORDS};
@@ -199,7 +200,7 @@ impl World {
         let records: Vec<_> = media.flatten().filter(|record| record.run == *id).collect();
         // Who did not hear that it was done has done it again, as another set.
         let expected: Vec<u64> = (0..RECORDS).collect();
-        let is_whole = |set: u32| {
+        let is_whole = |set: Token| {
             let of_set = records.iter().filter(|record| record.set == set);
             of_set
                 .map(|record| record.number)

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use longhaul_protocol::job::Kind;
 use longhaul_protocol::order::{Start, Stop};
 use longhaul_protocol::report::{Fault, Outcome, Point, SetDone};
+use longhaul_protocol::run::Token;
 use longhaul_protocol::{ExitStatus, Name, RunId, Time};
 use uuid::Uuid;
 
@@ -27,7 +28,7 @@ const NO_PATH: &str = "no path";
 /// What a journal says: all its points, oldest first, and which of the run's
 /// sets it is of.
 #[derive(Debug, Clone, Default)]
-pub struct Journal(pub Vec<Point>, u32);
+pub struct Journal(pub Vec<Point>, Token);
 
 impl Journal {
     /// The file.
@@ -36,7 +37,7 @@ impl Journal {
             let mut record = point.volume.as_bytes().to_vec();
             record.extend(point.block.to_be_bytes());
             record.extend(point.members.to_be_bytes());
-            record.extend(u64::from(self.1).to_be_bytes());
+            record.extend(u64::from(self.1.0).to_be_bytes());
             record.resize(JOURNAL_BYTES as usize, 0);
             record
         };
@@ -58,7 +59,7 @@ impl Journal {
             bytes: number(&record[24..32]),
             journal_bytes: count * JOURNAL_BYTES,
         };
-        let set = bytes.get(32..40).map_or(0, number) as u32;
+        let set = Token(bytes.get(32..40).map_or(0, number) as u32);
         Journal(records.map(point).collect(), set)
     }
 }
@@ -105,7 +106,7 @@ impl Mover {
     /// The process of an attempt, with the journal that it goes on with.
     pub fn new(node: Name, start: Start, mut carried: Journal) -> Mover {
         if carried.0.is_empty() {
-            carried.1 = start.attempt.number;
+            carried.1 = start.token;
         }
         Mover {
             node,

@@ -20,8 +20,9 @@ pub const BUFFER: usize = 4;
 pub struct Record {
     /// Whose.
     pub run: RunId,
-    /// Which of its sets: the number of the attempt that has begun it.
-    pub set: u32,
+    /// Which of its sets: the assignment of the attempt that has begun it. Two nodes may
+    /// have begun attempt 0 by themselves.
+    pub set: Token,
     /// Which record of its set, from 0.
     pub number: u64,
 }
