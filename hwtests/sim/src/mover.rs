@@ -132,6 +132,11 @@ impl Mover {
         self.stop = Some(how);
     }
 
+    /// Whether it was.
+    pub fn is_told(&self) -> bool {
+        self.stop.is_some()
+    }
+
     /// Whether it holds its drive.
     pub fn holds(&self, library: &Library) -> bool {
         let holder = library

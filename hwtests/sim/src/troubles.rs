@@ -29,7 +29,8 @@ const LOST: &str = "a node dies, and fencing fails until an operator's word";
 const TWICE: &str = "a node dies while a run goes on there that had outlived another, now back";
 const ALL: &str = "all nodes stop";
 const MOVED: &str = "an application is moved";
-const QUORUM: &str = "quorum is lost";
+/// Only where it lasts so long that something pauses.
+pub const QUORUM: &str = "quorum is lost for more than a minute, and what is under way pauses";
 const PATH: &str = "a node loses the path to its drive";
 
 /// All kinds that are counted.
@@ -101,7 +102,7 @@ pub fn trouble(world: &mut World) -> Result<()> {
         }
         9 => {
             let jump = world.chance.below(1_200_000).cast_signed() - 600_000;
-            world.skew += jump;
+            world.set_clocks(jump);
         }
         10 => is_moved(world),
         11 => {
@@ -119,15 +120,9 @@ pub fn trouble(world: &mut World) -> Result<()> {
         14 => path_breaks(world, node, drive, after)?,
         _ => {
             if !world.is_split {
-                hit(world, QUORUM, |_| true);
-                world.is_split = true;
                 // Services bear it for a minute.
-                let long = if world.chance.per_mille(500) {
-                    70_000
-                } else {
-                    0
-                };
-                world.later(after + long, Event::Quorum);
+                let is_long = world.chance.per_mille(300);
+                world.split(after + if is_long { 70_000 } else { 0 }, is_long);
             }
         }
     }

@@ -5,6 +5,7 @@ mod center;
 mod cluster;
 mod network;
 mod node;
+mod standing;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +24,8 @@ pub(crate) use node::Node;
 
 /// How often a service says that it is there, in milliseconds.
 const ALIVE_MS: u64 = 2_000;
+/// How much slower attempts are that are to be under way for minutes.
+const LONG_PACE: u64 = 40;
 const CLUSTER: Uuid = Uuid::from_u128(0xc1);
 
 /// What happens, and when.
@@ -77,7 +80,13 @@ pub(crate) struct World {
     pub lost: BTreeMap<Name, Vec<AttemptId>>,
     /// No part of the cluster has quorum.
     pub is_split: bool,
-    /// The coordinator has been told so.
+    /// Since when.
+    pub(super) split_since: u64,
+    /// Something has paused since.
+    pub(super) has_paused: bool,
+    /// How much slower than otherwise attempts are.
+    pub(super) pace: u64,
+    /// The coordinator has been told that no part has quorum.
     pub(super) is_told_split: bool,
     /// How often which trouble came in the middle of something.
     pub hits: BTreeMap<&'static str, u64>,
@@ -111,6 +120,9 @@ impl World {
             down: BTreeSet::new(),
             lost: BTreeMap::new(),
             is_split: false,
+            split_since: 0,
+            has_paused: false,
+            pace: 1,
             is_told_split: false,
             hits: BTreeMap::new(),
             fenced: BTreeMap::new(),
@@ -132,6 +144,25 @@ impl World {
     /// The time of day that the coordinator has, and nodes have.
     fn time(&self) -> Time {
         Time(self.now.cast_signed() + self.skew + 1_000_000_000_000)
+    }
+
+    /// All clocks are set.
+    pub fn set_clocks(&mut self, ahead: i64) {
+        self.skew += ahead;
+        for node in self.nodes.values_mut() {
+            node.standing.forget_pause();
+        }
+    }
+
+    /// No part of the cluster has quorum for so long. If services cannot bear that,
+    /// attempts are long ones: others were over before.
+    pub fn split(&mut self, ms: u64, is_long: bool) {
+        (self.is_split, self.has_paused) = (true, false);
+        self.split_since = self.now;
+        if is_long {
+            self.pace = LONG_PACE;
+        }
+        self.later(ms, Event::Quorum);
     }
 
     /// The next event; false if there is none before `end`.
@@ -212,7 +243,7 @@ impl World {
             Event::NodeStarts(node) => self.start_node(&node)?,
             Event::Fenced(node) => self.fenced(&node),
             Event::Confirmed(node) => self.confirmed(&node)?,
-            Event::Quorum => self.is_split = false,
+            Event::Quorum => (self.is_split, self.pace) = (false, 1),
             Event::Heal(node) => self.heal(&node)?,
             Event::Repair(drive) => {
                 if let Some(drive) = self.library.drives.get_mut(&drive) {

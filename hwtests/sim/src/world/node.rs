@@ -9,6 +9,7 @@ use longhaul_protocol::report::{DriveSeen, PART_BYTES_MAX, Part};
 use longhaul_protocol::{AttemptId, ExitStatus, Name, Report};
 use uuid::Uuid;
 
+use super::standing::Standing;
 use super::{CLUSTER, Event, World, put};
 use crate::mover::{Journal, Mover, SET_FILE, Step};
 
@@ -32,6 +33,7 @@ pub(crate) struct Node {
     /// What came while it was frozen, and on which connection.
     pub(super) inbox: Vec<(u64, Order)>,
     pub(super) boots: u128,
+    pub(super) standing: Standing,
 }
 
 impl World {
@@ -84,6 +86,7 @@ impl World {
         node.movers.clear();
         node.inbox.clear();
         node.is_frozen = false;
+        node.standing = Standing::default();
         if let Some(link) = node.link.take() {
             self.later(5, Event::Break(link, name.clone()));
         }
@@ -215,6 +218,8 @@ impl World {
                 }
                 service::Output::Keep(id, part) => put(node.carried.entry(id).or_default(), &part),
                 service::Output::Spawn(start) => {
+                    self.check_begins(name, &start)?;
+                    let node = self.nodes.get_mut(name).context("a node")?;
                     let id = start.attempt.clone();
                     let carried = node.carried.get(&id).map_or(&[][..], Vec::as_slice);
                     let journal = Journal::of(carried);
@@ -225,6 +230,9 @@ impl World {
                 service::Output::Signal(id, how) => {
                     if let Some(mover) = node.movers.get_mut(&id) {
                         mover.stop(how);
+                        // However slow it is.
+                        let soon = 50 + self.chance.below(300);
+                        self.later(soon, Event::MoverStep(name.clone(), id));
                     }
                 }
                 // Nobody takes a file system away.
@@ -252,6 +260,7 @@ impl World {
         let step = mover.step(now, &mut self.library);
         node.files.insert(id.clone(), mover.journal.clone());
         self.check_writers()?;
+        self.check_pauses(name, id, &step)?;
         match step {
             Step::On => {}
             Step::Reached(point) => self.node(name, service::Input::Reached(id.clone(), point))?,
@@ -278,23 +287,14 @@ impl World {
                 return self.node(name, service::Input::Ended(id.clone(), *outcome));
             }
         }
-        let pause = 100 + self.chance.below(300);
+        let mover = self.nodes.get(name).and_then(|node| node.movers.get(id));
+        let pace = match mover.is_some_and(Mover::is_told) {
+            true => 1,
+            false => self.pace,
+        };
+        let pause = (100 + self.chance.below(300)) * pace;
         self.later(pause, Event::MoverStep(name.clone(), id.clone()));
         Ok(())
-    }
-
-    /// What the node's own cluster service says: one that is cut off has no quorum,
-    /// and runs nothing.
-    pub(super) fn tell_cluster(&mut self, name: &Name) -> Result<()> {
-        let is_cut = self.nodes.get(name).is_none_or(|node| node.is_cut);
-        let here = self.applications.iter().filter(|(_, node)| *node == name);
-        let has_quorum = !is_cut && !self.is_split;
-        let here = here.filter(|_| has_quorum).map(|(name, _)| name.clone());
-        let cluster = service::Input::Cluster {
-            has_quorum,
-            hosts: here.collect(),
-        };
-        self.node(name, cluster)
     }
 
     pub fn heal(&mut self, name: &Name) -> Result<()> {
@@ -302,6 +302,7 @@ impl World {
         if let Some(node) = self.nodes.get_mut(name) {
             node.is_cut = false;
             node.is_frozen = false;
+            node.standing.forget_pause();
             self.down.remove(name);
             inbox = std::mem::take(&mut node.inbox);
         }
