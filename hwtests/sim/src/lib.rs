@@ -7,7 +7,7 @@
 //! | `chance` | numbers from a seed |
 //! | `tape` | drives and volumes |
 //! | `mover` | the process of an attempt |
-//! | `world` | the clock, and what happens when: `center` the coordinator's process, `node` services and processes of attempts, `standing` what their cluster services say, `cluster` who is a member and what runs where, `network` what lies between |
+//! | `world` | the clock, and what happens when: `center` the coordinator's process, `node` services and processes of attempts, `applications` what moves, `standing` what their cluster services say, `cluster` who is a member and what runs where, `network` what lies between |
 //! | `scenario` | a cluster, its jobs, and its end |
 //! | `troubles` | what goes wrong |
 //! | `checks` | what must be true |

@@ -73,6 +73,8 @@ pub struct Mover {
     pub journal: Journal,
     stage: Stage,
     stop: Option<Stop>,
+    /// Until when it is in the middle of something that takes long.
+    busy_until: u64,
 }
 
 #[derive(Debug)]
@@ -114,6 +116,7 @@ impl Mover {
             journal: carried,
             stage: Stage::Begins,
             stop: None,
+            busy_until: 0,
         }
     }
 
@@ -129,10 +132,23 @@ impl Mover {
 
     /// It is told to end.
     pub fn stop(&mut self, how: Stop) {
-        self.stop = Some(how);
+        // Who is to end at once need not reach a checkpoint.
+        if self.stop != Some(Stop::Now) {
+            self.stop = Some(how);
+        }
     }
 
-    /// Whether it was.
+    /// It does nothing else until then, and hears nothing but that it is to end at once.
+    pub fn is_busy_until(&mut self, until: u64) {
+        self.busy_until = until;
+    }
+
+    /// Whether that lasts.
+    pub fn is_busy(&self, now: u64) -> bool {
+        now < self.busy_until && self.stop != Some(Stop::Now)
+    }
+
+    /// Whether it was told to end.
     pub fn is_told(&self) -> bool {
         self.stop.is_some()
     }

@@ -234,12 +234,19 @@ fn build(world: &mut World, seed: u64) -> Result<()> {
 
 fn job(world: &mut World, number: u64, nodes: &[Name]) -> Job {
     let node = nodes[world.chance.below(nodes.len() as u64) as usize].clone();
-    let place = if world.chance.per_mille(600) {
+    let (place, path) = if world.chance.per_mille(600) {
         let application = name(&format!("app{number}"));
         world.applications.insert(application.clone(), node);
-        Place::Application(application)
+        // Some name it by a link.
+        let below = if world.chance.per_mille(300) {
+            "/data"
+        } else {
+            "/srv"
+        };
+        let path = format!("{below}/{application}");
+        (Place::Application(application), path)
     } else {
-        Place::Node(node)
+        (Place::Node(node), "/home".into())
     };
     let is_reached = |drive: &Drive| drive.unreached.is_empty();
     let is_any = world.library.drives.values().all(is_reached);
@@ -254,7 +261,7 @@ fn job(world: &mut World, number: u64, nodes: &[Name]) -> Job {
     Job {
         name: name(&format!("job{number}")),
         work: Work {
-            paths: vec!["/srv".into()],
+            paths: vec![path],
             ..Work::default()
         },
         place,

@@ -28,7 +28,8 @@ const FROZEN: &str = "a node that is frozen is said to be fenced, and is not";
 const LOST: &str = "a node dies, and fencing fails until an operator's word";
 const TWICE: &str = "a node dies while a run goes on there that had outlived another, now back";
 const ALL: &str = "all nodes stop";
-const MOVED: &str = "an application is moved";
+/// And the service lets go of its file system in time.
+pub const MOVED: &str = "an application is moved away from a backup of it";
 /// Only where it lasts so long that something pauses.
 pub const QUORUM: &str = "quorum is lost for more than a minute, and what is under way pauses";
 const PATH: &str = "a node loses the path to its drive";
@@ -104,7 +105,7 @@ pub fn trouble(world: &mut World) -> Result<()> {
             let jump = world.chance.below(1_200_000).cast_signed() - 600_000;
             world.set_clocks(jump);
         }
-        10 => is_moved(world),
+        10 => is_moved(world)?,
         11 => {
             hit(world, LOST, is_on(&node));
             world.lose(&node);
@@ -260,12 +261,11 @@ fn path_breaks(world: &mut World, node: Name, drive: Name, after: u64) -> Result
 }
 
 /// An operator moves an application.
-fn is_moved(world: &mut World) {
+fn is_moved(world: &mut World) -> Result<()> {
     let applications: Vec<Name> = world.applications.keys().cloned().collect();
-    if let Some(application) = any(world, &applications) {
-        let node = world.applications.get(&application).cloned();
-        hit(world, MOVED, |one| Some(&one.node) == node.as_ref());
-        world.moved(application);
+    match any(world, &applications) {
+        Some(application) => world.leaves(&application),
+        None => Ok(()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A cluster in one process: coordinator, services, movers, drives and what
 //! lies between them, under a clock of its own.
 
+mod applications;
 mod center;
 mod cluster;
 mod network;
@@ -8,17 +9,19 @@ mod node;
 mod standing;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use longhaul_control::core::{Asker, Input};
 use longhaul_mover::service;
-use longhaul_protocol::order::Order;
+use longhaul_protocol::order::{Order, Stop};
 use longhaul_protocol::report::Part;
 use longhaul_protocol::{Ask, AttemptId, Command, Name, Report, Time};
 use uuid::Uuid;
 
 use crate::chance::Chance;
 use crate::tape::Library;
+use applications::Way;
 use center::Center;
 pub(crate) use node::Node;
 
@@ -54,6 +57,16 @@ pub(crate) enum Event {
     /// A node reaches a drive again.
     PathBack(Name, Name),
     Due(Command),
+    /// What a service has asked for: where an attempt's places lead.
+    Leads(Name, AttemptId, Vec<PathBuf>),
+    /// A process is told to end.
+    Signal(Name, AttemptId, Stop),
+    /// The time is over in which a service has to let go of an application.
+    Late(Name, u64),
+    /// It has.
+    Left(Name, u64),
+    /// An application has moved.
+    Started(Name),
 }
 
 /// What comes again.
@@ -72,7 +85,11 @@ pub(crate) struct World {
     pub center: Center,
     pub nodes: BTreeMap<Name, Node>,
     pub library: Library,
+    /// Where the cluster runs applications.
     pub applications: BTreeMap<Name, Name>,
+    /// Those of them that move.
+    pub(super) moving: BTreeMap<Name, Way>,
+    pub(super) tickets: u64,
     /// Nodes that were fenced, or are said to have been, and are not members again.
     pub(super) down: BTreeSet<Name>,
     /// Nodes that are not there, and of which nobody is sure, with what was under way on
@@ -117,6 +134,8 @@ impl World {
             nodes: BTreeMap::new(),
             library: Library::default(),
             applications: BTreeMap::new(),
+            moving: BTreeMap::new(),
+            tickets: 0,
             down: BTreeSet::new(),
             lost: BTreeMap::new(),
             is_split: false,
@@ -151,6 +170,9 @@ impl World {
         self.skew += ahead;
         for node in self.nodes.values_mut() {
             node.standing.forget_pause();
+        }
+        for node in self.nodes.keys().cloned().collect::<Vec<_>>() {
+            self.excuse(&node);
         }
     }
 
@@ -260,6 +282,17 @@ impl World {
                 self.look(&node)?;
             }
             Event::Due(command) => self.operator(command)?,
+            Event::Leads(node, id, places) => {
+                if self.nodes.get(&node).is_some_and(|node| node.is_frozen) {
+                    self.later(500, Event::Leads(node, id, places));
+                } else {
+                    self.node(&node, service::Input::Leads(id, places))?;
+                }
+            }
+            Event::Signal(node, id, how) => self.signalled(&node, &id, how)?,
+            Event::Late(application, ticket) => self.late(&application, ticket)?,
+            Event::Left(application, ticket) => self.left(application, ticket),
+            Event::Started(application) => self.started(application)?,
         }
         Ok(())
     }

@@ -20,7 +20,10 @@ impl World {
         });
         let resources = self.applications.iter().map(|(name, node)| Resource {
             id: name.to_string(),
-            role: Role::Started,
+            role: match self.moving.contains_key(name) {
+                true => Role::Changing,
+                false => Role::Started,
+            },
             wanted: true,
             active: true,
             nodes: vec![node.to_string()],
@@ -113,19 +116,5 @@ impl World {
         }
         self.fenced(name);
         self.operator(Command::ConfirmFenced { node: name.clone() })
-    }
-
-    /// An application runs on another node that is there, if there is one.
-    pub fn moved(&mut self, application: Name) {
-        let Some(from) = self.applications.get(&application) else {
-            return;
-        };
-        let others = self.nodes.keys().filter(|name| *name != from);
-        let others: Vec<Name> = others.filter(|name| self.is_up(name)).cloned().collect();
-        if others.is_empty() {
-            return;
-        }
-        let to = self.chance.below(others.len() as u64) as usize;
-        self.applications.insert(application, others[to].clone());
     }
 }

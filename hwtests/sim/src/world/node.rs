@@ -90,6 +90,7 @@ impl World {
         if let Some(link) = node.link.take() {
             self.later(5, Event::Break(link, name.clone()));
         }
+        self.lets_all_go(name);
     }
 
     /// The whole node dies, and the coordinator if it runs there.
@@ -107,6 +108,7 @@ impl World {
         if let Some(node) = self.nodes.get_mut(name) {
             node.is_frozen = true;
         }
+        self.excuse(name);
         self.loses_center(name);
     }
 
@@ -227,16 +229,9 @@ impl World {
                     node.movers.insert(id.clone(), mover);
                     self.later(50, Event::MoverStep(name.clone(), id));
                 }
-                service::Output::Signal(id, how) => {
-                    if let Some(mover) = node.movers.get_mut(&id) {
-                        mover.stop(how);
-                        // However slow it is.
-                        let soon = 50 + self.chance.below(300);
-                        self.later(soon, Event::MoverStep(name.clone(), id));
-                    }
-                }
-                // Nobody takes a file system away.
-                service::Output::Resolve(..) | service::Output::Released(_) => {}
+                service::Output::Signal(id, how) => self.signal(name, id, how),
+                service::Output::Resolve(id, places) => self.resolve(name.clone(), id, &places),
+                service::Output::Released(ticket) => self.released(name, ticket)?,
                 service::Output::HangUp => {
                     if let Some(link) = node.link {
                         self.later(1, Event::Break(link, name.clone()));
@@ -250,13 +245,14 @@ impl World {
     pub(super) fn mover(&mut self, name: &Name, id: &AttemptId) -> Result<()> {
         let now = self.time();
         let node = self.nodes.get_mut(name).context("a node")?;
-        if node.is_frozen {
-            self.later(700, Event::MoverStep(name.clone(), id.clone()));
-            return Ok(());
-        }
+        let is_frozen = node.is_frozen;
         let Some(mover) = node.movers.get_mut(id) else {
             return Ok(());
         };
+        if is_frozen || mover.is_busy(self.now) {
+            self.later(700, Event::MoverStep(name.clone(), id.clone()));
+            return Ok(());
+        }
         let step = mover.step(now, &mut self.library);
         node.files.insert(id.clone(), mover.journal.clone());
         self.check_writers()?;

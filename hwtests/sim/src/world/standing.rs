@@ -38,7 +38,8 @@ impl World {
         let is_cut = self.nodes.get(name).is_none_or(|node| node.is_cut);
         let here = self.applications.iter().filter(|(_, node)| *node == name);
         let has_quorum = !is_cut && !self.is_split;
-        let here = here.filter(|_| has_quorum).map(|(name, _)| name.clone());
+        let here = here.filter(|(name, _)| has_quorum && !self.moving.contains_key(*name));
+        let here = here.map(|(name, _)| name.clone());
         let cluster = service::Input::Cluster {
             has_quorum,
             hosts: here.collect(),
