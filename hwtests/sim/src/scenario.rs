@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
 use longhaul_control::core::Input;
+use longhaul_control::core::failover::Hit;
 use longhaul_control::core::state::{RunState, Volume};
 use longhaul_control::schedule::{CatchUp, Schedule};
 use longhaul_protocol::job::{DriveChoice, Job, Kind, Place, Restart, Work};
@@ -13,13 +14,16 @@ use uuid::Uuid;
 use crate::chance::Chance;
 use crate::mover::BAD;
 use crate::tape::{CAPACITY, Drive};
-use crate::troubles::{RECORDED, UNLOADED, trouble};
+use crate::troubles::{FOLLOWED, RECORDED, UNLOADED, trouble};
 use crate::world::{Event, Node, World};
 
 /// For how long something goes wrong, in milliseconds.
 const TROUBLE_MS: u64 = 60_000;
 /// How long everything may take afterwards.
 const PATIENCE_MS: u64 = 900_000;
+
+/// Of so many clusters one has no fencing.
+const UNFENCED_OF: u64 = 8;
 
 /// Volumes there are.
 const VOLUMES: u128 = 16;
@@ -53,6 +57,7 @@ fn name(text: &str) -> Name {
 /// Whatever is not as it must be.
 pub fn run(seed: u64) -> Result<Summary> {
     let mut world = World::new(seed);
+    world.has_fencing = !seed.is_multiple_of(UNFENCED_OF);
     build(&mut world, seed)?;
     bad_cartridges(&mut world, seed);
     while world.now < TROUBLE_MS {
@@ -110,6 +115,16 @@ fn count_rows(world: &mut World) {
     let of_hosts = world.center.rows.failovers.values();
     let of_hosts = of_hosts.filter(|row| row.was_coordinator).count() as u64;
     *world.hits.entry(RECORDED).or_default() += of_hosts;
+    if !world.has_fencing {
+        let failovers = world.center.rows.failovers.iter();
+        let hits = failovers.flat_map(|(of, row)| row.hit.iter().map(|hit| (&of.node, hit)));
+        let is_elsewhere = |of: &Name, hit: &Hit| {
+            let next = hit.next.as_ref();
+            next.is_some_and(|next| next.node != *of)
+        };
+        let followed = hits.filter(|(of, hit)| is_elsewhere(of, hit)).count() as u64;
+        *world.hits.entry(FOLLOWED).or_default() += followed;
+    }
 }
 
 /// How many volumes were found to be bad: none but those that are.

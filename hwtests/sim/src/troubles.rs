@@ -26,6 +26,10 @@ const OTHERS: &str = "a node dies while two others back up to two drives";
 const CUT: &str = "a node that is cut off is said to be fenced, and is not";
 const FROZEN: &str = "a node that is frozen is said to be fenced, and is not";
 const LOST: &str = "a node dies, and fencing fails until an operator's word";
+/// The drives' reservations have to keep it from its run's volumes.
+const UNFENCED: &str = "without fencing, a node that still backs up is taken for dead";
+/// Not before the cluster runs the application there.
+pub const FOLLOWED: &str = "without fencing, a run goes on elsewhere";
 const TWICE: &str = "a node dies while a run goes on there that had outlived another, now back";
 const ALL: &str = "all nodes stop";
 /// And the service lets go of its file system in time.
@@ -35,7 +39,7 @@ pub const QUORUM: &str = "quorum is lost for more than a minute, and what is und
 const PATH: &str = "a node loses the path to its drive";
 
 /// All kinds that are counted.
-pub const KINDS: [&str; 17] = [
+pub const KINDS: [&str; 19] = [
     COORDINATOR,
     BOTH,
     HOST,
@@ -47,6 +51,8 @@ pub const KINDS: [&str; 17] = [
     CUT,
     FROZEN,
     LOST,
+    UNFENCED,
+    FOLLOWED,
     TWICE,
     ALL,
     MOVED,
@@ -106,13 +112,15 @@ pub fn trouble(world: &mut World) -> Result<()> {
             world.set_clocks(jump);
         }
         10 => is_moved(world)?,
-        11 => {
+        11 if world.has_fencing => {
             hit(world, LOST, is_on(&node));
             world.lose(&node);
             world.later(after, Event::Confirmed(node.clone()));
             let back = after + world.chance.below(10_000);
             world.later(back, Event::NodeStarts(node));
         }
+        // Where nothing fences, nothing fails.
+        11 => node_dies(world, &node, after),
         12 => {
             let host = world.center.node.clone().unwrap_or(node);
             node_dies(world, &host, after);
@@ -230,13 +238,18 @@ fn node_dies(world: &mut World, node: &Name, after: u64) {
     world.later(back, Event::NodeStarts(node.clone()));
 }
 
-/// The fence agent reports success, and has killed nothing.
+/// The fence agent reports success, and has killed nothing; or there is none.
 fn lied_about(world: &mut World, node: Name, after: u64) -> Result<()> {
-    if world.chance.per_mille(500) {
-        hit(world, CUT, is_on(&node));
+    let is_cut = world.chance.per_mille(500);
+    let kind = match (world.has_fencing, is_cut) {
+        (false, _) => UNFENCED,
+        (true, true) => CUT,
+        (true, false) => FROZEN,
+    };
+    hit(world, kind, is_on(&node));
+    if is_cut {
         cut(world, &node)?;
     } else {
-        hit(world, FROZEN, is_on(&node));
         world.freeze(&node);
     }
     world.later(after, Event::Fenced(node.clone()));

@@ -45,8 +45,8 @@ pub(crate) enum Event {
     MoverStep(Name, AttemptId),
     CenterStarts,
     NodeStarts(Name),
-    /// The cluster is sure that a node does nothing any more, and runs its
-    /// applications elsewhere.
+    /// The cluster is sure that a node does nothing any more, or has no fencing to be
+    /// sure by, and runs its applications elsewhere.
     Fenced(Name),
     /// An operator has seen that a node which could not be fenced is off.
     Confirmed(Name),
@@ -95,6 +95,8 @@ pub(crate) struct World {
     /// Nodes that are not there, and of which nobody is sure, with what was under way on
     /// them: that is not given to anybody.
     pub lost: BTreeMap<Name, Vec<AttemptId>>,
+    /// The cluster fences nodes that are lost.
+    pub has_fencing: bool,
     /// No part of the cluster has quorum.
     pub is_split: bool,
     /// Since when.
@@ -138,6 +140,7 @@ impl World {
             tickets: 0,
             down: BTreeSet::new(),
             lost: BTreeMap::new(),
+            has_fencing: true,
             is_split: false,
             split_since: 0,
             has_paused: false,

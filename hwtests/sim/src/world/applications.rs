@@ -81,6 +81,13 @@ impl World {
         self.node(&node, service::Input::Release(mount(application), ticket))
     }
 
+    /// Whether an application runs whole, and not on this node.
+    pub(super) fn runs_elsewhere(&self, application: &Name, node: &Name) -> bool {
+        let at = self.applications.get(application);
+        let is_there = at.is_some_and(|at| at != node && self.is_up(at));
+        is_there && !self.moving.contains_key(application)
+    }
+
     /// Whatever has files of an application open on a node.
     fn holder(&self, node: &Name, application: &Name) -> Option<&AttemptId> {
         let mut movers = self.nodes.get(node)?.movers.iter();

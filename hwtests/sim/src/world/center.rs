@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 use longhaul_control::core::failover::Failover;
 use longhaul_control::core::state::{Change, State};
 use longhaul_control::core::{Coordinator, Input, Output, Settings};
+use longhaul_protocol::job::Place;
 use longhaul_protocol::order::{Order, What};
 use longhaul_protocol::report::Part;
 use longhaul_protocol::{AttemptId, Name, RunId};
@@ -136,7 +137,7 @@ impl World {
                         let is_new = !self.center.rows.attempts.contains_key(id) && id.number > 0;
                         ensure!(!is_new || !self.is_told_split, "{id} begins without quorum");
                     }
-                    self.check_host(change)?;
+                    self.check_failure(change)?;
                     self.center.rows.apply(change.clone());
                     self.center.changes.push(change.clone());
                 }
@@ -171,17 +172,29 @@ impl World {
         Ok(())
     }
 
-    /// The failure of a node is written down as the coordinator's where it is that.
-    fn check_host(&self, change: &Change) -> Result<()> {
+    /// The failure of a node is written down as the coordinator's where it is that; and
+    /// without fencing nothing of it is given up before its application runs elsewhere.
+    fn check_failure(&self, change: &Change) -> Result<()> {
         let Change::Failover(id, row) = change else {
             return Ok(());
         };
+        let rows = &self.center.rows;
+        let known = rows.failovers.get(id);
         let is_host = self.center.before.as_ref() == Some(&id.node);
         ensure!(
-            self.center.rows.failovers.contains_key(id) || row.was_coordinator == is_host,
+            known.is_some() || row.was_coordinator == is_host,
             "{id}: the coordinator ran there: {is_host}, and it says {}",
             row.was_coordinator
         );
+        let hit = row.hit.iter().skip(known.map_or(0, |row| row.hit.len()));
+        for hit in hit.filter(|_| !self.has_fencing) {
+            let run = rows.runs.get(&hit.attempt.run);
+            let has_followed = run.is_some_and(|run| match &run.job.place {
+                Place::Application(of) => self.runs_elsewhere(of, &id.node),
+                Place::Node(_) => false,
+            });
+            ensure!(has_followed, "{id}: {hit:?} is given up too early");
+        }
         Ok(())
     }
 

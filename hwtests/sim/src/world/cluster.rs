@@ -14,8 +14,8 @@ impl World {
         let nodes = self.nodes.keys().map(|name| Node {
             name: name.to_string(),
             online: self.is_up(name),
-            // Who cannot be heard may still be writing.
-            unclean: !self.is_up(name) && !self.down.contains(name),
+            // Who cannot be heard may still be writing. Without fencing nobody asks.
+            unclean: self.has_fencing && !self.is_up(name) && !self.down.contains(name),
             ..Node::default()
         });
         let resources = self.applications.iter().map(|(name, node)| Resource {
@@ -41,7 +41,7 @@ impl World {
         });
         let snapshot = Snapshot {
             has_quorum: !self.is_split,
-            stonith_enabled: true,
+            stonith_enabled: self.has_fencing,
             nodes: nodes.collect(),
             resources: resources.collect(),
             fencing: fencing.collect(),
@@ -80,12 +80,14 @@ impl World {
         node.is_some_and(|node| !node.is_off && !node.is_cut && !node.is_frozen)
     }
 
-    /// The cluster has fenced a node, as it believes, and runs what ran there on
-    /// others.
+    /// The cluster has fenced a node, as it believes, or has waited for it, and runs what
+    /// ran there on others.
     pub(super) fn fenced(&mut self, name: &Name) {
         self.lost.remove(name);
         self.down.insert(name.clone());
-        self.fenced.insert(name.clone(), self.time());
+        if self.has_fencing {
+            self.fenced.insert(name.clone(), self.time());
+        }
         self.loses_center(name);
         let here = self.applications.iter().filter(|(_, node)| *node == name);
         let here: Vec<Name> = here.map(|(application, _)| application.clone()).collect();
