@@ -1,10 +1,10 @@
 //! A cluster's troubles, from a seed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, ensure};
 use longhaul_control::core::Input;
-use longhaul_control::core::failover::Hit;
+use longhaul_control::core::failover::{Failover, FailoverId, Hit};
 use longhaul_control::core::state::{RunState, Volume};
 use longhaul_control::schedule::{CatchUp, Schedule};
 use longhaul_protocol::job::{DriveChoice, Job, Kind, Place, Restart, Work};
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::chance::Chance;
 use crate::mover::BAD;
 use crate::tape::{CAPACITY, Drive};
-use crate::troubles::{FOLLOWED, RECORDED, UNLOADED, trouble};
+use crate::troubles::{FOLLOWED, RECORDED, TOLD, UNLOADED, trouble};
 use crate::world::{Event, Node, World};
 
 /// For how long something goes wrong, in milliseconds.
@@ -110,21 +110,32 @@ fn count_rows(world: &mut World) {
     let unloads = rows.runs.values();
     let unloads = unloads.filter(|run| matches!(run.job.work.kind, Kind::Unload(_)));
     let unloads = unloads.filter(|run| matches!(run.state, RunState::Done(_)));
-    let unloads = unloads.count() as u64;
-    *world.hits.entry(UNLOADED).or_default() += unloads;
-    let of_hosts = world.center.rows.failovers.values();
-    let of_hosts = of_hosts.filter(|row| row.was_coordinator).count() as u64;
-    *world.hits.entry(RECORDED).or_default() += of_hosts;
-    if !world.has_fencing {
-        let failovers = world.center.rows.failovers.iter();
-        let hits = failovers.flat_map(|(of, row)| row.hit.iter().map(|hit| (&of.node, hit)));
-        let is_elsewhere = |of: &Name, hit: &Hit| {
-            let next = hit.next.as_ref();
-            next.is_some_and(|next| next.node != *of)
-        };
-        let followed = hits.filter(|(of, hit)| is_elsewhere(of, hit)).count() as u64;
-        *world.hits.entry(FOLLOWED).or_default() += followed;
+    let failures = || rows.failovers.iter();
+    let is_elsewhere = |of: &FailoverId, hit: &Hit| {
+        let next = hit.next.as_ref();
+        next.is_some_and(|next| next.node != of.node)
+    };
+    let moved = failures().flat_map(|(of, row)| row.hit.iter().map(move |hit| (of, hit)));
+    let followed = moved.filter(|(of, hit)| !world.has_fencing && is_elsewhere(of, hit));
+    let counts = [
+        (UNLOADED, unloads.count()),
+        (FOLLOWED, followed.count()),
+        (
+            RECORDED,
+            failures().filter(|(_, row)| row.was_coordinator).count(),
+        ),
+        (TOLD, failures().filter(|(_, row)| is_told(row)).count()),
+    ];
+    for (kind, count) in counts {
+        *world.hits.entry(kind).or_default() += count as u64;
     }
+}
+
+/// Whether the cluster services of two nodes have said something of a failure.
+fn is_told(row: &Failover) -> bool {
+    let nodes = row.said.iter().map(|said| &said.by);
+    let nodes = nodes.filter(|by| by.starts_with("the cluster service of "));
+    nodes.collect::<BTreeSet<_>>().len() > 1
 }
 
 /// How many volumes were found to be bad: none but those that are.

@@ -34,17 +34,19 @@ const TWICE: &str = "a node dies while a run goes on there that had outlived ano
 const ALL: &str = "all nodes stop";
 /// And the service lets go of its file system in time.
 pub const MOVED: &str = "an application is moved away from a backup of it";
+pub const TOLD: &str = "a failure is written down with what two nodes' cluster services say";
 /// Only where it lasts so long that something pauses.
 pub const QUORUM: &str = "quorum is lost for more than a minute, and what is under way pauses";
 const PATH: &str = "a node loses the path to its drive";
 
 /// All kinds that are counted.
-pub const KINDS: [&str; 19] = [
+pub const KINDS: [&str; 20] = [
     COORDINATOR,
     BOTH,
     HOST,
     NODE,
     RECORDED,
+    TOLD,
     FRESH,
     DAMAGED,
     OTHERS,
@@ -112,13 +114,7 @@ pub fn trouble(world: &mut World) -> Result<()> {
             world.set_clocks(jump);
         }
         10 => is_moved(world)?,
-        11 if world.has_fencing => {
-            hit(world, LOST, is_on(&node));
-            world.lose(&node);
-            world.later(after, Event::Confirmed(node.clone()));
-            let back = after + world.chance.below(10_000);
-            world.later(back, Event::NodeStarts(node));
-        }
+        11 if world.has_fencing => fencing_fails(world, node, after),
         // Where nothing fences, nothing fails.
         11 => node_dies(world, &node, after),
         12 => {
@@ -147,10 +143,14 @@ fn any(world: &mut World, of: &[Name]) -> Option<Name> {
     (count > 0).then(|| of[world.chance.below(count) as usize].clone())
 }
 
-/// The attempts that are under way, of those that are meant.
+/// The attempts that are under way, each with a process, of those that are meant.
 fn under_way(world: &World, is_meant: impl Fn(&Attempt) -> bool) -> Vec<(AttemptId, Attempt)> {
     let attempts = world.center.rows.attempts.iter();
-    let open = attempts.filter(|(_, one)| one.ended.is_none() && is_meant(one));
+    let open = attempts.filter(|(id, one)| {
+        let node = world.nodes.get(&one.node);
+        let has_process = node.is_some_and(|node| node.movers.contains_key(id));
+        one.ended.is_none() && has_process && is_meant(one)
+    });
     open.map(|(id, one)| (id.clone(), one.clone())).collect()
 }
 
@@ -236,6 +236,18 @@ fn node_dies(world: &mut World, node: &Name, after: u64) {
     world.later(after, Event::Fenced(node.clone()));
     let back = after + world.chance.below(10_000);
     world.later(back, Event::NodeStarts(node.clone()));
+}
+
+/// A node dies, and the cluster cannot be sure of it until an operator says so.
+fn fencing_fails(world: &mut World, node: Name, after: u64) {
+    let has_backup = !under_way(world, is_on(&node)).is_empty();
+    world.lose(&node);
+    if has_backup && world.lost.contains_key(&node) {
+        *world.hits.entry(LOST).or_default() += 1;
+    }
+    world.later(after, Event::Confirmed(node.clone()));
+    let back = after + world.chance.below(10_000);
+    world.later(back, Event::NodeStarts(node));
 }
 
 /// The fence agent reports success, and has killed nothing; or there is none.

@@ -57,6 +57,10 @@ pub(crate) enum Event {
     /// A node reaches a drive again.
     PathBack(Name, Name),
     Due(Command),
+    /// A node's cluster service tells its service something.
+    Alert(Name, Box<longhaul_protocol::Event>),
+    /// The coordinator wants to know how the cluster stands.
+    Look,
     /// What a service has asked for: where an attempt's places lead.
     Leads(Name, AttemptId, Vec<PathBuf>),
     /// A process is told to end.
@@ -292,6 +296,8 @@ impl World {
                     self.node(&node, service::Input::Leads(id, places))?;
                 }
             }
+            Event::Alert(node, event) => self.node(&node, service::Input::Alert(*event))?,
+            Event::Look => self.look_at_cluster()?,
             Event::Signal(node, id, how) => self.signalled(&node, &id, how)?,
             Event::Late(application, ticket) => self.late(&application, ticket)?,
             Event::Left(application, ticket) => self.left(application, ticket),

@@ -225,10 +225,10 @@ impl World {
                     self.later(1, Event::Break(link, node));
                 }
             }
+            Output::LookAtCluster => self.later(1, Event::Look),
             Output::Refuse(_)
             | Output::Answer(..)
             | Output::Notify(_)
-            | Output::LookAtCluster
             | Output::Change(_)
             | Output::Keep(..)
             | Output::KeepSet(..)

@@ -3,9 +3,11 @@
 use anyhow::{Result, ensure};
 use longhaul_cluster::{FenceStatus, Fencing, Node, Resource, Role, Snapshot};
 use longhaul_control::core::Input;
+use longhaul_protocol::event::{self, Membership, What};
 use longhaul_protocol::{AttemptId, Command, Name};
 
-use super::World;
+use super::{Event, World};
+use crate::chance::Chance;
 
 impl World {
     /// What the cluster service of the coordinator's node says, whose part of the
@@ -89,10 +91,29 @@ impl World {
             self.fenced.insert(name.clone(), self.time());
         }
         self.loses_center(name);
+        self.tell_of(name, |_| What::Node {
+            state: Membership::Lost,
+        });
         let here = self.applications.iter().filter(|(_, node)| *node == name);
         let here: Vec<Name> = here.map(|(application, _)| application.clone()).collect();
         for application in here {
             self.moved(application);
+        }
+    }
+
+    /// The nodes that are there tell their services something of another, each in its time.
+    fn tell_of(&mut self, name: &Name, mut what: impl FnMut(&mut Chance) -> What) {
+        let others = self.nodes.keys().filter(|other| *other != name);
+        let others: Vec<Name> = others.filter(|other| self.is_up(other)).cloned().collect();
+        for other in others {
+            let event = event::Event {
+                at: self.time(),
+                sequence: self.events,
+                node: name.to_string(),
+                what: what(&mut self.chance),
+            };
+            let after = self.chance.below(3_000);
+            self.later(after, Event::Alert(other, Box::new(event)));
         }
     }
 
@@ -108,6 +129,12 @@ impl World {
             self.lost.insert(name.clone(), held);
         }
         self.power_off(name);
+        // They do not agree on whether it was fenced: that decides nothing.
+        self.tell_of(name, |chance| What::Fencing {
+            action: Some("reboot".into()),
+            code: i32::from(chance.per_mille(500)),
+            words: "reboot".into(),
+        });
     }
 
     /// An operator has seen that a lost node is off, and says so: to the coordinator,
