@@ -22,7 +22,8 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 #[test]
-fn whatever_goes_wrong_every_job_is_done_once() -> Result<()> {
+fn r8_r11_r13_r14_r15_r16_r20_r21_r22_r23_r24_r25_whatever_goes_wrong_every_job_is_done_once()
+-> Result<()> {
     let seeds: Vec<u64> = match number("LONGHAUL_SEED") {
         Some(seed) => vec![seed],
         None => {
