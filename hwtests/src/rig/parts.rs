@@ -1,6 +1,6 @@
 //! What the rig is made of: kernels, and a root for them.
 //!
-//! Each part is made by a script of `rig/` when a test first asks for it, and
+//! Each part is made by a script of `rig/`, at the latest when a test first asks for it, and
 //! kept in `target/rig`. A script makes its part under another name and renames
 //! it, and only one runs at a time, whatever the number of tests and programs.
 
