@@ -230,8 +230,9 @@ fn greet(address: &Address, initiator: &str) -> Result<UnixStream, ConnectError>
 
 fn exchange(stream: &mut UnixStream, hello: &Hello) -> io::Result<Welcome> {
     stream.set_read_timeout(Some(GREETING))?;
-    hello.write(stream)?;
-    Welcome::read(stream)
+    // A server without room answers and hangs up before it is greeted.
+    let greeted = hello.write(stream);
+    Welcome::read(stream).map_err(|error| greeted.err().unwrap_or(error))
 }
 
 fn write(stream: &mut UnixStream, request: &Request) -> io::Result<()> {
@@ -270,4 +271,23 @@ fn read(stream: &mut UnixStream, waits: Duration, data: &mut Data) -> io::Result
 /// A timeout as sockets take it: none is not 0.
 fn nonzero(timeout: Duration) -> Option<Duration> {
     Some(timeout.max(Duration::from_millis(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_hangs_up_before_it_is_greeted_is_heard() {
+        let (mut client, mut server) = UnixStream::pair().expect("a pair");
+        Welcome::TooMany.write(&mut server).expect("room");
+        drop(server);
+        let hello = Hello {
+            pid: 1,
+            serial: "LHVTL00001".to_owned(),
+            initiator: "host".to_owned(),
+        };
+        let welcome = exchange(&mut client, &hello).expect("an answer");
+        assert_eq!(welcome, Welcome::TooMany);
+    }
 }
