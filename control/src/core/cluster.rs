@@ -182,12 +182,6 @@ impl Coordinator {
         }
     }
 
-    /// The newest failure of a node.
-    fn newest_failover(&self, name: &Name) -> Option<(&FailoverId, &Failover)> {
-        let mut known = self.state.failovers.iter().rev();
-        known.find(|(id, _)| id.node == *name)
-    }
-
     /// The failure of a node that is not over.
     fn open_failover(&self, name: &Name) -> Option<(FailoverId, &Failover)> {
         // The newest may bear an older time: the clock was set back.
@@ -461,13 +455,13 @@ impl Coordinator {
             return;
         }
         let (by, said) = (cluster_service(by), words(&said));
-        let newest = self.newest_failover(&node);
-        if newest.is_some_and(|(_, row)| row.back.is_some_and(|back| event.at <= back)) {
-            // It is said again, of a failure that is over.
-            return;
-        }
         if let Some((id, _)) = self.open_failover(&node) {
             self.amend(&id, |row| row.say(now, &by, said));
+            return;
+        }
+        let mut over = self.state.failovers.iter();
+        if over.any(|(id, row)| id.node == node && row.back >= Some(event.at)) {
+            // It is said again, of a failure that is over.
             return;
         }
         let is_known =

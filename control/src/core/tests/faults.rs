@@ -469,3 +469,22 @@ fn a_volume_that_nobody_can_bring_out_is_brought_out_by_hand_or_when_somebody_ca
     assert_eq!(resumed.len(), 1, "{resumed:?}");
     assert_eq!(resumed[0].1.attempt.run, id);
 }
+
+#[test]
+fn a_drive_that_one_node_cannot_use_is_another_nodes_all_the_same() {
+    let mut bed = Bed::new();
+    let drive = DriveSeen {
+        serial: name("D1"),
+        product: "a drive".into(),
+        library: None,
+        trouble: Some("no path to it is running".into()),
+    };
+    let devices = Report::Devices {
+        drives: vec![drive],
+        changers: vec![],
+    };
+    bed.handle(Input::Report(name("n1"), devices));
+    assert_eq!(backup(&mut bed, "n1", "D1"), []);
+    let starts = bed.done(restore(5, "n2", "D1", &[2]));
+    assert_eq!(starts.len(), 1, "{starts:?}");
+}
