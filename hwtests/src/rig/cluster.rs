@@ -374,6 +374,8 @@ impl Cluster<'_> {
                      ! corosync-cfgtool -s >/dev/null 2>&1 || break
                      sleep 0.1
                  done
+                 # Memory that is given back costs a host much to get again.
+                 export MALLOC_TRIM_THRESHOLD_=67108864 MALLOC_MMAP_THRESHOLD_=67108864
                  export PCMK_logfile=/share/pacemaker.out
                  exec pacemakerd -f",
             )?;

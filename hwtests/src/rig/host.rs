@@ -3,9 +3,11 @@
 //! A host and its test share a folder. Scripts are laid into it and run by the
 //! host's first process (`rig/init`), each with a file of what it said and one
 //! of how it ended, so that many can run at once and none needs a network. The
-//! console, with the kernel's log, goes to another file there.
+//! console, with the kernel's log, goes to another file there; what a pipe beside it
+//! is told comes from the console, and has the host look for scripts.
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -218,7 +220,16 @@ impl Host {
         let part = job.file("part");
         fs::write(&part, script)?;
         fs::rename(&part, job.file("sh"))?;
+        self.ring()?;
         Ok(job)
+    }
+
+    /// Has the host look at what was laid down for it.
+    fn ring(&self) -> Result<()> {
+        // Open for both, it waits for nobody.
+        let bell = self.share.join("bell");
+        let mut bell = File::options().read(true).write(true).open(bell)?;
+        Ok(bell.write_all(b"\n")?)
     }
 
     /// Waits until a script has ended.
@@ -245,7 +256,7 @@ impl Host {
         let mut found = None;
         self.wait_until(patience, &complaint, || {
             // Looked at before what it said: an end hides no last line.
-            let has_ended = job.file("status").exists();
+            let has_ended = job.has_ended();
             let said = job.said()?;
             found = said
                 .split_inclusive('\n')
@@ -267,6 +278,7 @@ impl Host {
     /// If it does not end in time; its power is cut then.
     pub fn power_off(self) -> Result<()> {
         fs::write(self.share.join("off"), "")?;
+        self.ring()?;
         let start = Instant::now();
         while self.power.ended()?.is_none() {
             ensure!(start.elapsed() < BOOT_PATIENCE, "{} stays on", self.name);
@@ -317,7 +329,8 @@ impl Job {
 
     /// Whether its script has come to its end.
     pub fn has_ended(&self) -> bool {
-        self.file("status").exists()
+        let status = self.file("status").metadata();
+        status.is_ok_and(|status| status.len() > 0)
     }
 
     /// What it has said so far.
