@@ -22,6 +22,33 @@ pub fn port_script(drivers: &str) -> String {
     )
 }
 
+/// The commands that make the port of a host that sees tapes, and keep it in the SAN.
+///
+/// libfcoe gives a neighbour up for good with which more than three logins have failed
+/// (`FCOE_CTLR_VN2VN_LOGIN_LIMIT`, include/scsi/libfcoe.h), and frames that a busy machine
+/// is late with are enough for that. A port that has seen no target for 15 s is reset.
+pub fn initiator_script() -> String {
+    port_script("sg st ch")
+        + r"
+         (
+             looks=0
+             while sleep 5; do
+                 looks=$((looks + 1))
+                 for port in /sys/class/fc_remote_ports/*; do
+                     case $(cat $port/roles $port/port_state) in
+                     *Target*Online*) looks=0 ;;
+                     esac
+                 done
+                 [ $looks = 3 ] || continue
+                 looks=0
+                 for port in /sys/class/fc_host/*; do
+                     echo 'rig: the port sees no target, and is reset' >/dev/kmsg
+                     echo 1 >$port/issue_lip || true
+                 done
+             done
+         ) >/dev/null 2>&1 &"
+}
+
 /// The library's door to these initiators, on a target that has a port.
 pub fn door(target: u8, initiators: &[u8]) -> String {
     let mut door = format!("--fc {}", wwpn(target));

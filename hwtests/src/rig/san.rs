@@ -96,7 +96,7 @@ impl San {
         let names = DISKS.map(|disk| disk.name).join(" ");
         let port = match self.fabric {
             Fabric::Iscsi => String::new(),
-            Fabric::FibreChannel => fcoe::port_script("sg st ch"),
+            Fabric::FibreChannel => fcoe::initiator_script(),
         };
         format!(
             "{port}

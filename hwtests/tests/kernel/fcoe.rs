@@ -1,7 +1,7 @@
 //! A SAN over Fibre Channel: FCoE, two ports without a switch.
 
 use anyhow::Result;
-use longhaul_hwtests::rig::fcoe::{door, port_script};
+use longhaul_hwtests::rig::fcoe::{door, initiator_script, port_script};
 use longhaul_hwtests::rig::library;
 use longhaul_hwtests::rig::{Host, Kernel, Network, Trial};
 
@@ -11,6 +11,6 @@ pub fn hosts(network: &Network, trial: &Trial, kernel: Kernel) -> Result<(Host, 
     target.run(&port_script("tcm_fc"))?;
     library::serve(&mut target, &door(1, &[2]))?;
     let mut host = Host::boot_on(network, trial, kernel, 2)?;
-    host.run(&port_script("sg st ch"))?;
+    host.run(&initiator_script())?;
     Ok((target, host))
 }
