@@ -106,6 +106,13 @@ impl Fencing {
         locked(&self.state).log.clone()
     }
 
+    /// How often a node was to be fenced so far.
+    pub fn count(&self, node: u8) -> usize {
+        let name = format!("n{node}");
+        let state = locked(&self.state);
+        state.log.iter().filter(|asked| asked.node == name).count()
+    }
+
     /// Waits until somebody has asked for a node's fencing once more than `before`
     /// times, and was answered, unless nobody is to be.
     ///

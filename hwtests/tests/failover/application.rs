@@ -1,6 +1,6 @@
 //! An application of the cluster: a file system on the SAN, and an address.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use longhaul_hwtests::rig::Cluster;
 
 /// Its resources, in the order in which they start.
@@ -13,13 +13,6 @@ pub const APPLICATION: &str = "application";
 pub const FOLDER: &str = "/srv/application";
 /// Its address on the LAN.
 const IP: &str = "10.9.0.100";
-
-/// Has the cluster run it, preferably on this node: once it runs.
-pub fn run_on(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
-    cluster.configure(&words(node, ""))?;
-    runs(cluster, Some(node))?;
-    Ok(())
-}
 
 /// It, preferably on this node, in the words of `crm configure`, with another resource
 /// at the end of its group.
@@ -39,25 +32,6 @@ pub fn words(node: u8, last: &str) -> String {
 pub fn runs(cluster: &mut Cluster<'_>, on: Option<u8>) -> Result<u8> {
     // The last of the group: it starts when the first runs.
     cluster.wait_until_runs(ADDRESS, on)
-}
-
-/// The application writes something down.
-pub fn write(cluster: &mut Cluster<'_>, node: u8, words: &str) -> Result<()> {
-    cluster.run(
-        node,
-        &format!("echo '{words}' >{FOLDER}/words; sync {FOLDER}/words"),
-    )?;
-    Ok(())
-}
-
-/// What was written is there, on a node that has the address too.
-pub fn is_whole(cluster: &mut Cluster<'_>, node: u8, words: &str) -> Result<()> {
-    let said = cluster.run(
-        node,
-        &format!("mountpoint {FOLDER} && cat {FOLDER}/words && ip -br address show vec0"),
-    )?;
-    ensure!(said.contains(words) && said.contains(IP), "n{node}: {said}");
-    Ok(())
 }
 
 /// Whether a node has its file system mounted.

@@ -1,4 +1,4 @@
-//! Nodes that die while a backup is under way.
+//! A node that runs all dies while a backup is under way.
 
 use anyhow::{Context, Result, ensure};
 use longhaul_hwtests::rig::cluster::{NODES, PATIENCE};
@@ -8,7 +8,7 @@ use longhaul_hwtests::until::within;
 use serde_json::Value;
 
 use crate::application::runs;
-use crate::house::{self, MOVER};
+use crate::house;
 use crate::lan::Lan;
 use crate::{failure, tapes};
 
@@ -81,7 +81,6 @@ fn all_on_one_node(name: &'static str, parts: &[Part], fabric: Fabric) -> Result
         house::restores(&mut cluster, application)?;
         trial.say("restored");
 
-        cluster.boot(&[1])?;
         is_put_to_use_again(&mut cluster, &run)?;
         trial.say("n1 has backed up");
         Ok(())
@@ -109,6 +108,7 @@ fn is_where_it_was(shown: &Value, drive: &Value, on: u8) -> Result<()> {
 /// n1, which was dead, joins the cluster with what it knew then: what it did there is
 /// over to it too, and it does something new.
 fn is_put_to_use_again(cluster: &mut Cluster<'_>, run: &str) -> Result<()> {
+    cluster.boot(&[1])?;
     let old = format!("/own/longhaul/state/attempts/{run}#1");
     cluster.run(1, &format!("[ -e '{old}' ]"))?;
     house::start_service(cluster, 1)?;
@@ -145,61 +145,4 @@ fn r2b_r7_r13_r14_r24_the_node_of_all_dies_where_tapes_are_on_fibre_channel() ->
     let kernel = Kernel::chosen();
     let parts = [Part::Kernel(kernel), Part::Root, Part::Fcoe(kernel)];
     all_on_one_node(name, &parts, Fabric::FibreChannel)
-}
-
-/// Has a run stay in the middle of its second attempt, once a checkpoint of that is
-/// known: the node.
-fn stays(cluster: &mut Cluster<'_>, run: &str) -> Result<u8> {
-    let node = within(PATIENCE, "it goes on elsewhere", || {
-        let (shown, _) = house::shown(cluster, run)?;
-        let attempts = shown
-            .as_ref()
-            .and_then(|shown| shown["attempts"].as_array());
-        let [newest, _] = attempts.map_or(&[][..], Vec::as_slice) else {
-            return Ok(None);
-        };
-        let row = Some(&newest["row"]).filter(|row| row["point"].is_object());
-        Ok(row.and_then(|row| row["node"].as_str().map(str::to_owned)))
-    })?;
-    let node = house::number(&node)?;
-    cluster.run(node, &format!("pkill -STOP -f {MOVER}"))?;
-    Ok(node)
-}
-
-#[test]
-fn r22_r24_a_run_outlives_the_node_that_took_it_over_too() -> Result<()> {
-    let name = "r22_r24_a_run_outlives_the_node_that_took_it_over_too";
-    trial(name, &plain(Kernel::chosen()), 4, |trial| {
-        let mut cluster = house::start(trial, 3)?;
-        let (run, node) = house::begin(&mut cluster)?;
-        ensure!(node == "n1", "it runs on {node}");
-        cluster.cut_power(1)?;
-        cluster.fencing().wait_until_asked(1, 0, PATIENCE)?;
-        // Whoever takes it over stays in the middle, until n1 is there again.
-        let second = stays(&mut cluster, &run)?;
-        trial.say("in the middle on the second");
-        cluster.boot(&[1])?;
-        house::start_service(&mut cluster, 1)?;
-        cluster.wait_until_online(&NODES)?;
-        trial.say("n1 is there again");
-        cluster.cut_power(second)?;
-        cluster.fencing().wait_until_asked(second, 0, PATIENCE)?;
-        let shown = house::is_done(&mut cluster, &run)?;
-        trial.say("the run is done");
-        let attempts = shown["attempts"].as_array().context("attempts")?;
-        let rows: Vec<&Value> = attempts.iter().map(|attempt| &attempt["row"]).collect();
-        ensure!(rows.len() == 3, "{shown}");
-        let second = format!("n{second}");
-        ensure!(
-            rows[2]["node"] == "n1" && rows[1]["node"] == *second,
-            "{shown}"
-        );
-        ensure!(rows[0]["node"] != *second, "{shown}");
-        ensure!(
-            (&rows[1]["resumes"], &rows[0]["resumes"]) == (&1.into(), &2.into()),
-            "{shown}"
-        );
-        let on = runs(&mut cluster, None)?;
-        house::restores(&mut cluster, on)
-    })
 }

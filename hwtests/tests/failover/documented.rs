@@ -9,7 +9,7 @@ use longhaul_hwtests::until::within;
 
 use crate::document::Document;
 use crate::house;
-use crate::isolated::slow_down;
+use crate::said_dead::slow_down;
 
 /// How commands begin that are not run here, and why.
 const SKIPPED: [(&str, &str); 9] = [
@@ -191,6 +191,7 @@ impl Administrator<'_> {
             "the history says\n{said}"
         );
         self.trial.say(&said);
+        self.was_killed(3)?;
         self.cluster.boot(&[3])?;
         self.trial.say("n3 was fenced, and boots");
         Ok(())
@@ -410,11 +411,19 @@ impl Administrator<'_> {
         let asked = self.cluster.fencing().asked();
         let last = asked.last().map(|asked| &*asked.node);
         ensure!(last == Some("n1"), "{asked:?}");
+        self.was_killed(1)?;
         for resource in ["longhaul-control", "pg-backup"] {
             self.leaves(resource, 1)?;
         }
         let status = house::ask(&mut self.cluster, "status")?;
         self.trial.say(&format!("n1 was fenced\n{status}"));
+        Ok(())
+    }
+
+    /// The fence agent has ended the node's host.
+    fn was_killed(&mut self, node: u8) -> Result<()> {
+        let ended = self.cluster.node(node)?.power().ended()?;
+        ensure!(ended.is_some(), "n{node} was not killed");
         Ok(())
     }
 

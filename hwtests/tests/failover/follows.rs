@@ -1,4 +1,4 @@
-//! Coordinator and backup on different nodes, of which one dies or only seems to.
+//! Backups of nodes that die, while the coordinator is on another one.
 
 use std::thread;
 use std::time::Duration;
@@ -6,13 +6,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use longhaul_hwtests::rig::cluster::PATIENCE;
 use longhaul_hwtests::rig::trial::plain;
-use longhaul_hwtests::rig::{Kernel, Mode, trial};
+use longhaul_hwtests::rig::{Cluster, Kernel, Trial, trial};
+use longhaul_hwtests::until::within;
 use serde_json::Value;
 
 use crate::application::runs;
 use crate::dies::went_on;
 use crate::house::{self, MOVER};
-use crate::isolated::REFUSED;
 use crate::{failure, tapes};
 
 /// What a run has written at least when its node dies: more than may be written twice,
@@ -21,15 +21,12 @@ const MIDDLE: u64 = 20_000_000;
 /// Between a checkpoint that is known and the node's death: where checkpoints are ten
 /// times as rare as here, the next one is still to come then.
 const LATER: Duration = Duration::from_millis(900);
-/// What goes to each tape at least while there is no coordinator: more than a drive had
-/// accepted before.
-const GROWTH: u64 = 8_000_000;
-/// The coordinator's process, to `pkill -f`.
-const CONTROL: &str = "'lh-control.* serve'";
 
 #[test]
-fn r5_r14_r15_r21_r24_a_backup_moves_when_the_node_that_it_alone_is_on_dies() -> Result<()> {
-    let name = "r5_r14_r15_r21_r24_a_backup_moves_when_the_node_that_it_alone_is_on_dies";
+fn r5_r14_r15_r21_r22_r24_a_backup_moves_when_its_node_dies_and_when_the_next_one_does()
+-> Result<()> {
+    let name =
+        "r5_r14_r15_r21_r22_r24_a_backup_moves_when_its_node_dies_and_when_the_next_one_does";
     trial(name, &plain(Kernel::chosen()), 4, |trial| {
         let mut cluster = house::start(trial, 3)?;
         let written = tapes::written(&mut cluster)?;
@@ -37,8 +34,7 @@ fn r5_r14_r15_r21_r24_a_backup_moves_when_the_node_that_it_alone_is_on_dies() ->
         ensure!(node == "n1", "it runs on {node}");
         house::has_written(&mut cluster, &run, MIDDLE)?;
         thread::sleep(LATER);
-        cluster.cut_power(1)?;
-        cluster.fencing().wait_until_asked(1, 0, PATIENCE)?;
+        house::is_fenced(&mut cluster, 1)?;
         trial.say("n1 was fenced");
         let shown = house::is_done(&mut cluster, &run)?;
         trial.say("the run is done");
@@ -59,101 +55,57 @@ fn r5_r14_r15_r21_r24_a_backup_moves_when_the_node_that_it_alone_is_on_dies() ->
         )?;
         ensure!(!told.contains("the coordinator had run there"), "{told}");
         house::coordinator(&mut cluster, Some(3))?;
-        Ok(())
+        house::rejoins(&mut cluster, 1)?;
+        trial.say("n1 is there again");
+        outlives_two(&mut cluster, trial)
     })
 }
 
-/// The run had one attempt.
-fn is_undisturbed(shown: &Value) -> Result<()> {
+/// Has a run stay in the middle of its second attempt, once a checkpoint of that is
+/// known: the node.
+fn stays(cluster: &mut Cluster<'_>, run: &str) -> Result<u8> {
+    let node = within(PATIENCE, "it goes on elsewhere", || {
+        let (shown, _) = house::shown(cluster, run)?;
+        let attempts = shown
+            .as_ref()
+            .and_then(|shown| shown["attempts"].as_array());
+        let [newest, _] = attempts.map_or(&[][..], Vec::as_slice) else {
+            return Ok(None);
+        };
+        let row = Some(&newest["row"]).filter(|row| row["point"].is_object());
+        Ok(row.and_then(|row| row["node"].as_str().map(str::to_owned)))
+    })?;
+    let node = house::number(&node)?;
+    cluster.run(node, &format!("pkill -STOP -f {MOVER}"))?;
+    Ok(node)
+}
+
+/// A node dies, and the one that took its run over too, when the first is there again.
+fn outlives_two(cluster: &mut Cluster<'_>, trial: &Trial) -> Result<()> {
+    let (run, first) = house::begin(cluster)?;
+    let node = house::number(&first)?;
+    house::is_fenced(cluster, node)?;
+    // Whoever takes it over stays in the middle, until the first is there again.
+    let second = stays(cluster, &run)?;
+    trial.say("in the middle on the second");
+    house::rejoins(cluster, node)?;
+    trial.say(&format!("{first} is there again"));
+    house::is_fenced(cluster, second)?;
+    let shown = house::is_done(cluster, &run)?;
+    trial.say("the run is done");
     let attempts = shown["attempts"].as_array().context("attempts")?;
-    ensure!(attempts.len() == 1, "it was begun again: {shown}");
-    Ok(())
-}
-
-/// Both tapes have: by so many bytes.
-fn have_grown(before: &[u64], after: &[u64]) -> Result<Vec<u64>> {
-    let grown = before
-        .iter()
-        .zip(after)
-        .map(|(before, after)| after - before);
-    let grown: Vec<u64> = grown.filter(|grown| *grown > GROWTH).collect();
-    ensure!(grown.len() == 2, "from {before:?} to {after:?}");
-    Ok(grown)
-}
-
-#[test]
-fn r2b_r13_r16_backups_do_not_pause_when_the_coordinator_dies_or_its_node() -> Result<()> {
-    let name = "r2b_r13_r16_backups_do_not_pause_when_the_coordinator_dies_or_its_node";
-    trial(name, &plain(Kernel::chosen()), 4, |trial| {
-        let mut cluster = house::start(trial, 3)?;
-        let (run, _) = house::begin(&mut cluster)?;
-        cluster.run(3, &format!("pkill -9 -f {CONTROL}"))?;
-        is_undisturbed(&house::is_done(&mut cluster, &run)?)?;
-        trial.say("the run is done, and the coordinator there again");
-        house::coordinator(&mut cluster, Some(3))?;
-
-        house::own_job(&mut cluster, "own", 2, house::SIZE * 3 / 2)?;
-        // The greater one first, so that both are in the middle for long enough.
-        let (own, other) = house::begin_job(&mut cluster, "own")?;
-        let (run, node) = house::begin(&mut cluster)?;
-        ensure!((&*node, &*other) == ("n1", "n2"), "on {node} and {other}");
-        trial.say("both are in the middle");
-        // Nobody takes the coordinator over before n3 is known to be dead.
-        cluster.fencing().set_mode(Mode::Wait);
-        cluster.cut_power(3)?;
-        let before = tapes::written(&mut cluster)?;
-        cluster.fencing().wait_until_asked(3, 0, PATIENCE)?;
-        let grown = have_grown(&before, &tapes::written(&mut cluster)?)?;
-        trial.say(&format!(
-            "nobody coordinates, and the tapes have grown: {grown:?}"
-        ));
-        cluster.fencing().set_mode(Mode::Kill);
-        ensure!(house::coordinator(&mut cluster, None)? != 3);
-        trial.say("the coordinator runs elsewhere");
-        let mut drives = Vec::new();
-        for run in [run, own] {
-            let shown = house::is_done(&mut cluster, &run)?;
-            is_undisturbed(&shown)?;
-            drives.push(shown["attempts"][0]["row"]["drive"].to_string());
-        }
-        ensure!(drives[0] != drives[1], "both in drive {}", drives[0]);
-        house::restores(&mut cluster, 1)?;
-        let told = house::ask(&mut cluster, "failover show n3")?;
-        ensure!(told.contains("the coordinator had run there"), "{told}");
-        Ok(())
-    })
-}
-
-#[test]
-fn r8_r14_r24_a_mover_said_to_be_dead_that_wakes_up_writes_not_one_record_more() -> Result<()> {
-    let name = "r8_r14_r24_a_mover_said_to_be_dead_that_wakes_up_writes_not_one_record_more";
-    trial(name, &plain(Kernel::chosen()), 4, |trial| {
-        let mut cluster = house::start(trial, 3)?;
-        // Only the drive's reservation protects: nobody is killed.
-        cluster.fencing().set_mode(Mode::Lie);
-        let (run, _) = house::begin(&mut cluster)?;
-        cluster.freeze(1)?;
-        trial.say("n1 is frozen in the middle");
-        cluster.fencing().wait_until_asked(1, 0, PATIENCE)?;
-        let shown = house::is_done(&mut cluster, &run)?;
-        trial.say("the run is done");
-        went_on(&shown, 1)?;
-        let before = tapes::digests(&mut cluster)?;
-        // Nobody tells it that it is dead: it goes on writing, the drive refuses that,
-        // and it tells its service why.
-        cluster.set_lan(1, false)?;
-        cluster.wake(1)?;
-        cluster.set_lan(1, false)?;
-        let noticed = cluster.node(1)?.run_within(REFUSED, PATIENCE)?;
-        noticed.expect_success()?;
-        cluster.run(1, &format!("! pgrep -f {MOVER}"))?;
-        trial.say("n1 has noticed");
-        let after = tapes::digests(&mut cluster)?;
-        ensure!(
-            before == after,
-            "the tapes have changed:\n{before}\n{after}"
-        );
-        // Two nodes have mounted the source: what it is now says nothing.
-        house::restores_what_was(&mut cluster, "app", 2)
-    })
+    let rows: Vec<&Value> = attempts.iter().map(|attempt| &attempt["row"]).collect();
+    ensure!(rows.len() == 3, "{shown}");
+    let second = format!("n{second}");
+    ensure!(
+        rows[2]["node"] == *first && rows[1]["node"] == *second,
+        "{shown}"
+    );
+    ensure!(rows[0]["node"] != *second, "{shown}");
+    ensure!(
+        (&rows[1]["resumes"], &rows[0]["resumes"]) == (&1.into(), &2.into()),
+        "{shown}"
+    );
+    let on = runs(cluster, None)?;
+    house::restores(cluster, on)
 }

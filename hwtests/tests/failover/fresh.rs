@@ -6,8 +6,8 @@ use longhaul_hwtests::rig::trial::plain;
 use longhaul_hwtests::rig::{Cluster, Kernel, Mode, trial};
 use serde_json::Value;
 
-use crate::application::runs;
-use crate::isolated::slow_down;
+use crate::application::{is_mounted, runs};
+use crate::said_dead::slow_down;
 use crate::{failure, house};
 
 /// What is on a cartridge when it is damaged, in bytes of the archive, at least.
@@ -66,6 +66,9 @@ fn r25_runs_of_a_dead_node_begin_anew_by_policy_and_where_the_medium_is_damaged(
         cluster.fencing().wait_until_asked(1, 0, PATIENCE)?;
         damage(&mut cluster, &volume)?;
         trial.say("the medium is damaged");
+        for node in [2, 3] {
+            ensure!(!is_mounted(&mut cluster, node)?, "n{node} took it");
+        }
         cluster.fencing().set_mode(Mode::Kill);
 
         let shown = house::is_done(&mut cluster, &run)?;

@@ -142,6 +142,21 @@ pub fn start_service(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
     Ok(())
 }
 
+/// A node whose power was cut boots, and joins the others, which are all there.
+pub fn rejoins(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
+    cluster.boot(&[node])?;
+    start_service(cluster, node)?;
+    cluster.wait_until_online(&NODES)
+}
+
+/// A node loses its power, and is fenced.
+pub fn is_fenced(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
+    let before = cluster.fencing().count(node);
+    cluster.cut_power(node)?;
+    cluster.fencing().wait_until_asked(node, before, PATIENCE)?;
+    Ok(())
+}
+
 /// Where the coordinator runs.
 pub fn coordinator(cluster: &mut Cluster<'_>, on: Option<u8>) -> Result<u8> {
     cluster.wait_until_runs(COORDINATOR, on)

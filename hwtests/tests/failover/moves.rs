@@ -10,9 +10,9 @@ use serde_json::Value;
 
 use crate::application::{APPLICATION, is_mounted, runs};
 use crate::house;
-use crate::isolated::slow_down;
 use crate::lan::Lan;
 use crate::quorum::goes_on;
+use crate::said_dead::slow_down;
 
 #[test]
 fn r4_r5_r7_r14_r24_backups_follow_planned_moves_and_outlive_the_whole_house() -> Result<()> {

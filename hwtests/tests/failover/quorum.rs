@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::application::{is_mounted, runs};
 use crate::house::{self, MOVER};
-use crate::isolated::{slow_down, write_slowly};
+use crate::said_dead::{slow_down, write_slowly};
 
 /// How long a node that has lost quorum goes on with what it does.
 const MINUTE: Duration = Duration::from_secs(60);

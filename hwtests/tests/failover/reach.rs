@@ -52,8 +52,7 @@ fn r24_the_volume_is_brought_out_of_a_drive_that_the_new_node_does_not_reach() -
         house::ask(&mut cluster, "volume close LH0002 --why spare")?;
         let (run, node) = house::begin(&mut cluster)?;
         ensure!(node == "n1", "it runs on {node}");
-        cluster.cut_power(1)?;
-        cluster.fencing().wait_until_asked(1, 0, PATIENCE)?;
+        house::is_fenced(&mut cluster, 1)?;
         trial.say("n1 was fenced");
 
         let shown = house::is_done(&mut cluster, &run)?;
