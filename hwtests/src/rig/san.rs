@@ -36,7 +36,7 @@ const SLOWLY: &str = r#"cat >/tmp/library/slow.toml <<END
 opcode = "WRITE(6)"
 times = 1000000000
 executed = true
-hang = "40ms"
+hang = "80ms"
 END
 sed -i 's/^\[\[drives\]\]$/&\nfaults = "slow.toml"/' /tmp/library/library.toml"#;
 

@@ -77,7 +77,7 @@ const PUSH: &str = "pcs cluster cib-push longhaul.xml --config";
 const BY_PCS: &str = "cd /cluster\npcs() { command pcs -f longhaul.xml \"$@\"; }";
 
 /// What is backed up: files of a megabyte, so it takes some seconds.
-const FILES: &str = "head -c 150000000 /dev/urandom | split -b 1000000 -a 3 - /srv/pg/";
+const FILES: &str = "head -c 75000000 /dev/urandom | split -b 1000000 -a 3 - /srv/pg/";
 
 /// Which of the two shells an administrator uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -226,7 +226,7 @@ impl Administrator<'_> {
                     "cp -r /cluster/enrolled/n{node} /etc/longhaul
                      mkdir -m 700 /var/lib/longhaul
                      {mover}
-                     sed -i -e 's/^buffer_mib = .*/buffer_mib = 16/' \\
+                     sed -i -e 's/^buffer_mib = .*/buffer_mib = 8/' \\
                          -e 's/^checkpoint_s = .*/checkpoint_s = 0.2/' /etc/longhaul/mover.toml"
                 ),
             )?;

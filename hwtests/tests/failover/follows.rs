@@ -17,7 +17,7 @@ use crate::{failure, tapes};
 
 /// What a run has written at least when its node dies: more than may be written twice,
 /// so to begin at the beginning would be too much.
-const MIDDLE: u64 = 20_000_000;
+const MIDDLE: u64 = 10_000_000;
 /// Between a checkpoint that is known and the node's death: where checkpoints are ten
 /// times as rare as here, the next one is still to come then.
 const LATER: Duration = Duration::from_millis(900);

@@ -11,7 +11,7 @@ use crate::said_dead::slow_down;
 use crate::{failure, house};
 
 /// What is on a cartridge when it is damaged, in bytes of the archive, at least.
-const MIDDLE: u64 = 20_000_000;
+const MIDDLE: u64 = 10_000_000;
 
 /// The volume on which a run has written that much: its name.
 fn in_the_middle(cluster: &mut Cluster<'_>, run: &str) -> Result<String> {

@@ -23,7 +23,7 @@ const TO: &str = "/own/restored";
 /// A mover that carries an attempt out, to `pgrep -f` and `pkill -f`.
 pub const MOVER: &str = "'lh-mover.* attempt'";
 /// What is backed up, in megabytes: so much that it takes some seconds.
-pub const SIZE: u32 = 140;
+pub const SIZE: u32 = 70;
 
 /// A cluster with the application on n1, the coordinator on this node, and a job that
 /// follows the application.
@@ -90,7 +90,7 @@ tls = \".\"
 state = \"state\"
 cluster = \"pacemaker\"
 look_s = 2
-buffer_mib = 16
+buffer_mib = 8
 checkpoint_s = 0.1
 END
                  sync -f /own"

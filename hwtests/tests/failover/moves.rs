@@ -3,68 +3,71 @@
 
 use anyhow::{Context, Result, ensure};
 use longhaul_hwtests::rig::cluster::{NODES, PATIENCE};
-use longhaul_hwtests::rig::trial::plain;
-use longhaul_hwtests::rig::{Cluster, Kernel, trial};
+use longhaul_hwtests::rig::{Cluster, Trial};
 use longhaul_hwtests::until::within;
 use serde_json::Value;
 
 use crate::application::{APPLICATION, is_mounted, runs};
-use crate::house;
+use crate::house::{self, GROUP};
 use crate::lan::Lan;
 use crate::quorum::goes_on;
 use crate::said_dead::slow_down;
 
-#[test]
-fn r4_r5_r7_r14_r24_backups_follow_planned_moves_and_outlive_the_whole_house() -> Result<()> {
-    let name = "r4_r5_r7_r14_r24_backups_follow_planned_moves_and_outlive_the_whole_house";
-    trial(name, &plain(Kernel::chosen()), 4, |trial| {
-        let mut cluster = house::start(trial, 2)?;
-        let lan = Lan::from_now(&cluster)?;
-        let (run, node) = house::begin(&mut cluster)?;
-        ensure!(node == "n1", "it runs on {node}");
-        slow_down(&mut cluster, &node)?;
-        cluster.run(2, &format!("crm resource move {APPLICATION} n2 force"))?;
-        runs(&mut cluster, Some(2))?;
-        trial.say("moved to n2");
-        ensure!(!is_mounted(&mut cluster, 1)?, "n1 still has it");
-        went_along(&mut cluster, &run, "n2")?;
-        trial.say("the run is done");
-        let sent = lan.had_no_data(&cluster)?;
-        trial.figure(&format!("{sent} bytes over the LAN"));
-        cluster.run(2, &format!("crm resource clear {APPLICATION}"))?;
+/// By an administrator's word, and by a node's standing by.
+pub fn by_word(cluster: &mut Cluster<'_>, trial: &Trial) -> Result<()> {
+    // A node that is to stand by has the coordinator too.
+    cluster.run(1, &format!("crm resource move {GROUP} n2 force"))?;
+    house::coordinator(cluster, Some(2))?;
+    cluster.run(1, &format!("crm resource clear {GROUP}"))?;
+    let lan = Lan::from_now(cluster)?;
+    let (run, node) = house::begin(cluster)?;
+    ensure!(node == "n1", "it runs on {node}");
+    slow_down(cluster, &node)?;
+    cluster.run(2, &format!("crm resource move {APPLICATION} n2 force"))?;
+    runs(cluster, Some(2))?;
+    trial.say("moved to n2");
+    ensure!(!is_mounted(cluster, 1)?, "n1 still has it");
+    went_along(cluster, &run, "n2")?;
+    trial.say("the run is done");
+    let sent = lan.had_no_data(cluster)?;
+    trial.figure(&format!("{sent} bytes over the LAN"));
+    cluster.run(2, &format!("crm resource clear {APPLICATION}"))?;
 
-        let (run, node) = house::begin(&mut cluster)?;
-        ensure!(node == "n2", "it runs on {node}");
-        slow_down(&mut cluster, &node)?;
-        cluster.run(2, "crm node standby n2")?;
-        let third = within(PATIENCE, "it leaves a node in standby", || {
-            let third = runs(&mut cluster, None)?;
-            Ok((third != 2).then_some(third))
-        })?;
-        ensure!(house::coordinator(&mut cluster, None)? != 2);
-        trial.say("n2 is in standby");
-        went_along(&mut cluster, &run, &format!("n{third}"))?;
-        trial.say("the run is done");
-        cluster.run(2, "crm node online n2")?;
-        let asked = cluster.fencing().asked();
-        ensure!(asked.is_empty(), "somebody was fenced: {asked:?}");
+    let (run, node) = house::begin(cluster)?;
+    ensure!(node == "n2", "it runs on {node}");
+    slow_down(cluster, &node)?;
+    cluster.run(2, "crm node standby n2")?;
+    let third = within(PATIENCE, "it leaves a node in standby", || {
+        let third = runs(cluster, None)?;
+        Ok((third != 2).then_some(third))
+    })?;
+    ensure!(house::coordinator(cluster, None)? != 2);
+    trial.say("n2 is in standby");
+    went_along(cluster, &run, &format!("n{third}"))?;
+    trial.say("the run is done");
+    cluster.run(2, "crm node online n2")?;
+    let asked = cluster.fencing().asked();
+    ensure!(asked.is_empty(), "somebody was fenced: {asked:?}");
+    Ok(())
+}
 
-        let (run, _) = house::begin(&mut cluster)?;
-        for node in NODES {
-            cluster.cut_power(node)?;
-        }
-        trial.say("nobody has power");
-        cluster.boot(&NODES)?;
-        for node in NODES {
-            house::start_service(&mut cluster, node)?;
-        }
-        cluster.wait_until_online(&NODES)?;
-        trial.say("all have joined again");
-        goes_on(&mut cluster, &run)?;
-        trial.say("the run is done");
-        let on = runs(&mut cluster, None)?;
-        house::restores(&mut cluster, on)
-    })
+/// All nodes lose their power in the middle of a backup, and boot again.
+pub fn in_the_dark(cluster: &mut Cluster<'_>, trial: &Trial) -> Result<()> {
+    let (run, _) = house::begin(cluster)?;
+    for node in NODES {
+        cluster.cut_power(node)?;
+    }
+    trial.say("nobody has power");
+    cluster.boot(&NODES)?;
+    for node in NODES {
+        house::start_service(cluster, node)?;
+    }
+    cluster.wait_until_online(&NODES)?;
+    trial.say("all have joined again");
+    goes_on(cluster, &run)?;
+    trial.say("the run is done");
+    let on = runs(cluster, None)?;
+    house::restores(cluster, on)
 }
 
 /// The run went on from its checkpoint, on this node. Before the cluster says that the

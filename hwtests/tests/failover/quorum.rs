@@ -11,14 +11,17 @@ use serde_json::Value;
 
 use crate::application::{is_mounted, runs};
 use crate::house::{self, MOVER};
+use crate::moves;
 use crate::said_dead::{slow_down, write_slowly};
 
 /// How long a node that has lost quorum goes on with what it does.
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[test]
-fn r12_r24_runs_go_on_when_quorum_is_regained_and_when_all_nodes_start_again() -> Result<()> {
-    let name = "r12_r24_runs_go_on_when_quorum_is_regained_and_when_all_nodes_start_again";
+fn r4_r5_r7_r12_r14_r24_backups_outlive_a_lost_quorum_planned_moves_and_the_whole_house()
+-> Result<()> {
+    let name =
+        "r4_r5_r7_r12_r14_r24_backups_outlive_a_lost_quorum_planned_moves_and_the_whole_house";
     trial(name, &plain(Kernel::chosen()), 4, |trial| {
         let mut cluster = house::start(trial, 1)?;
         house::own_job(&mut cluster, "own", 2, house::SIZE)?;
@@ -73,7 +76,10 @@ fn r12_r24_runs_go_on_when_quorum_is_regained_and_when_all_nodes_start_again() -
         let asked = cluster.fencing().asked();
         ensure!(asked.is_empty(), "somebody was fenced: {asked:?}");
         let on = runs(&mut cluster, None)?;
-        house::restores(&mut cluster, on)
+        house::restores(&mut cluster, on)?;
+
+        moves::by_word(&mut cluster, trial)?;
+        moves::in_the_dark(&mut cluster, trial)
     })
 }
 

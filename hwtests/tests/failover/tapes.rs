@@ -9,9 +9,9 @@ const CARTRIDGES: &str = "/tmp/library/cartridges/*.vtape";
 /// What a drive has accepted and not yet written, at most, in bytes
 /// (mover/emulator/src/drive/mod.rs).
 const BUFFER_BYTES: u64 = 4 << 20;
-/// What a drive takes in a second, at most: it takes 40 ms for a record of 512 KiB
+/// What a drive takes in a second, at most: it takes 80 ms for a record of 512 KiB
 /// (hwtests/src/rig/san.rs), so that is true of a machine with nothing else to do too.
-const RATE: u64 = (512 << 10) * 1000 / 40;
+const RATE: u64 = (512 << 10) * 1000 / 80;
 /// Between a record that is on the medium, and a checkpoint of it that the coordinator
 /// has: the interval of 100 ms (house.rs), and as long as it may take to ask the drive,
 /// to make the journal durable on the node, and then in the database. A checkpoint that
