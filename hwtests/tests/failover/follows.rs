@@ -55,7 +55,7 @@ fn r5_r14_r15_r21_r22_r24_a_backup_moves_when_its_node_dies_and_when_the_next_on
         )?;
         ensure!(!told.contains("the coordinator had run there"), "{told}");
         house::coordinator(&mut cluster, Some(3))?;
-        house::rejoins(&mut cluster, 1)?;
+        house::rejoin(&mut cluster, &[1])?;
         trial.say("n1 is there again");
         outlives_two(&mut cluster, trial)
     })
@@ -88,7 +88,7 @@ fn outlives_two(cluster: &mut Cluster<'_>, trial: &Trial) -> Result<()> {
     // Whoever takes it over stays in the middle, until the first is there again.
     let second = stays(cluster, &run)?;
     trial.say("in the middle on the second");
-    house::rejoins(cluster, node)?;
+    house::rejoin(cluster, &[node])?;
     trial.say(&format!("{first} is there again"));
     house::is_fenced(cluster, second)?;
     let shown = house::is_done(cluster, &run)?;

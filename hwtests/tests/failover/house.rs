@@ -142,10 +142,12 @@ pub fn start_service(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
     Ok(())
 }
 
-/// A node whose power was cut boots, and joins the others, which are all there.
-pub fn rejoins(cluster: &mut Cluster<'_>, node: u8) -> Result<()> {
-    cluster.boot(&[node])?;
-    start_service(cluster, node)?;
+/// Nodes whose power was cut boot, and join the others, which are all there.
+pub fn rejoin(cluster: &mut Cluster<'_>, nodes: &[u8]) -> Result<()> {
+    cluster.boot(nodes)?;
+    for &node in nodes {
+        start_service(cluster, node)?;
+    }
     cluster.wait_until_online(&NODES)
 }
 

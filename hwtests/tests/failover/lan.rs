@@ -4,9 +4,9 @@ use anyhow::{Context, Result, ensure};
 use longhaul_hwtests::rig::cluster::NODES;
 use longhaul_hwtests::rig::{Cluster, Net};
 
-/// What the nodes say on the LAN while one run backs up 14 times as much: status,
+/// What the nodes say on the LAN while one run backs up 28 times as much: status,
 /// journal, and what Corosync and Pacemaker have to say. It was 0.8 to 1.3 MB.
-const CHATTER_BYTES: u64 = 5_000_000;
+const CHATTER_BYTES: u64 = 2_500_000;
 
 /// What each node had sent over the LAN at a moment. A node's tap is there as long as
 /// its cluster: it goes on counting when the node has lost its power.

@@ -10,7 +10,6 @@ use serde_json::Value;
 use crate::application::{APPLICATION, is_mounted, runs};
 use crate::house::{self, GROUP};
 use crate::lan::Lan;
-use crate::quorum::goes_on;
 use crate::said_dead::slow_down;
 
 /// By an administrator's word, and by a node's standing by.
@@ -58,11 +57,7 @@ pub fn in_the_dark(cluster: &mut Cluster<'_>, trial: &Trial) -> Result<()> {
         cluster.cut_power(node)?;
     }
     trial.say("nobody has power");
-    cluster.boot(&NODES)?;
-    for node in NODES {
-        house::start_service(cluster, node)?;
-    }
-    cluster.wait_until_online(&NODES)?;
+    house::rejoin(cluster, &NODES)?;
     trial.say("all have joined again");
     goes_on(cluster, &run)?;
     trial.say("the run is done");
@@ -87,4 +82,14 @@ fn went_along(cluster: &mut Cluster<'_>, run: &str, to: &str) -> Result<()> {
     let why = first["ended"]["error"].as_str().context("an error")?;
     ensure!(why.contains("interrupted"), "{first}");
     Ok(())
+}
+
+/// The run is done in the end, from a checkpoint of what was broken off: its first
+/// attempt.
+pub fn goes_on(cluster: &mut Cluster<'_>, run: &str) -> Result<Value> {
+    let shown = house::is_done(cluster, run)?;
+    let attempts = shown["attempts"].as_array().context("attempts")?;
+    let resumes = &attempts[0]["row"]["resumes"];
+    ensure!(attempts.len() > 1 && resumes.is_u64(), "{shown}");
+    Ok(attempts[attempts.len() - 1]["row"].clone())
 }

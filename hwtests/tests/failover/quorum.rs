@@ -1,17 +1,17 @@
-//! No node has quorum; and the cluster is stopped and started as a whole.
+//! No node has quorum; the cluster is stopped and started as a whole; and what comes
+//! then to the same nodes in `moves`.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use longhaul_hwtests::rig::cluster::{NODES, PATIENCE};
 use longhaul_hwtests::rig::trial::plain;
-use longhaul_hwtests::rig::{Cluster, Kernel, trial};
+use longhaul_hwtests::rig::{Kernel, trial};
 use longhaul_hwtests::until::within;
-use serde_json::Value;
 
 use crate::application::{is_mounted, runs};
 use crate::house::{self, MOVER};
-use crate::moves;
+use crate::moves::{self, goes_on};
 use crate::said_dead::{slow_down, write_slowly};
 
 /// How long a node that has lost quorum goes on with what it does.
@@ -81,14 +81,4 @@ fn r4_r5_r7_r12_r14_r24_backups_outlive_a_lost_quorum_planned_moves_and_the_whol
         moves::by_word(&mut cluster, trial)?;
         moves::in_the_dark(&mut cluster, trial)
     })
-}
-
-/// The run is done in the end, from a checkpoint of what was broken off: its first
-/// attempt.
-pub fn goes_on(cluster: &mut Cluster<'_>, run: &str) -> Result<Value> {
-    let shown = house::is_done(cluster, run)?;
-    let attempts = shown["attempts"].as_array().context("attempts")?;
-    let resumes = &attempts[0]["row"]["resumes"];
-    ensure!(attempts.len() > 1 && resumes.is_u64(), "{shown}");
-    Ok(attempts[attempts.len() - 1]["row"].clone())
 }

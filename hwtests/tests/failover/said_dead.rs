@@ -85,15 +85,14 @@ pub fn wakes_up(cluster: &mut Cluster<'_>, trial: &Trial) -> Result<()> {
     cluster.set_lan(node, false)?;
     cluster.wake(node)?;
     cluster.set_lan(node, false)?;
-    was_refused(cluster, trial, node, &before)?;
-    cluster.run(node, &format!("! pgrep -f {MOVER}"))?;
-    Ok(())
+    was_refused(cluster, trial, node, &before)
 }
 
 /// What it wrote has been refused, and it knows: the tapes are what they were.
 fn was_refused(cluster: &mut Cluster<'_>, trial: &Trial, node: u8, before: &str) -> Result<()> {
     let noticed = cluster.node(node)?.run_within(REFUSED, PATIENCE)?;
     noticed.expect_success()?;
+    cluster.run(node, &format!("! pgrep -f {MOVER}"))?;
     trial.say(&format!("n{node} has noticed"));
     let after = tapes::digests(cluster)?;
     ensure!(

@@ -74,7 +74,7 @@ fn r2b_r8_r13_r14_r16_r24_backups_outlive_their_coordinator_and_a_frozen_mover_w
         let told = house::ask(&mut cluster, "failover show n3")?;
         ensure!(told.contains("the coordinator had run there"), "{told}");
 
-        house::rejoins(&mut cluster, 3)?;
+        house::rejoin(&mut cluster, &[3])?;
         trial.say("n3 is there again");
         said_dead::wakes_up(&mut cluster, trial)
     })

@@ -65,7 +65,7 @@ fn r8_r14_r15_r24_nothing_is_taken_over_where_fencing_fails_and_nobody_overwrite
         house::restores(&mut cluster, on)?;
 
         cluster.fencing().set_mode(Mode::Kill);
-        house::rejoins(&mut cluster, 1)?;
+        house::rejoin(&mut cluster, &[1])?;
         trial.say("n1 is there again");
         // On n3 the coordinator would be cut off with it.
         ensure!(on == 2, "the application went where the coordinator is");
